@@ -1,0 +1,23 @@
+/**
+ * harden-binary FILE: takes from a Bun standalone binary the environment variables that make Bun do something else than run the program in
+ * it: become Bun itself, load further code, listen for a debugger, change how it compiles C. A hook inherits its runtime's environment where
+ * its manifest sets none. The names are overwritten in place with ones that no environment can hold (a NUL ends a variable).
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const NAMES = ['BUN_BE_BUN', 'BUN_OPTIONS', 'BUN_INSPECT', 'BUN_TCC_OPTIONS']
+
+const [file] = process.argv.slice(2)
+if (file === undefined) throw new Error('usage: harden-binary FILE')
+const binary = readFileSync(file)
+for (const name of NAMES) {
+  let found = 0
+  for (let at = binary.indexOf(name); at !== -1; at = binary.indexOf(name, at + 1)) {
+    binary[at + 'BUN'.length] = 0
+    found++
+  }
+  // A new version of Bun may have renamed it: then look at what it reads now, before shipping it.
+  if (found === 0)
+    throw new Error(`${file} does not hold ${name}: look for the variables that this version of Bun reads`)
+}
+writeFileSync(file, binary)
