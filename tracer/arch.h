@@ -1,0 +1,55 @@
+/* Everything that depends on the processor: system call ABIs, registers, the system call instruction.
+   One arch_MACHINE.c implements it; nothing else names a register. */
+#ifndef ARCH_H
+#define ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* The system call ABIs that a task on this machine can use, by names that the wire format and the policies use. */
+enum { ARCH_ABIS_MAX = 3 };
+extern const char *const arch_abi_names[];
+extern const int arch_abi_count;
+
+struct arch_call {
+  int abi;    /* index into arch_abi_names */
+  int32_t nr; /* in that ABI's own numbering (x32 without __X32_SYSCALL_BIT) */
+};
+
+/* From PTRACE_GET_SYSCALL_INFO's arch (AUDIT_ARCH_*) and nr. False: an ABI that this file does not know. */
+bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call);
+
+/* Does the call create a task, and which of its arguments tells the clone flags? */
+enum arch_clone { ARCH_NO_CLONE, ARCH_FORK, ARCH_CLONE_FLAGS_FIRST, ARCH_CLONE3 };
+enum arch_clone arch_clone_kind(const struct arch_call *call);
+
+/* Registers of a stopped tracee, for calls executed on its behalf. */
+struct arch_registers {
+  struct user_regs_struct native;
+};
+
+int arch_get_registers(pid_t tid, struct arch_registers *registers);
+int arch_set_registers(pid_t tid, const struct arch_registers *registers);
+
+/* Does the tracee execute 32-bit code? */
+bool arch_is_compat(const struct arch_registers *registers);
+
+uint64_t arch_instruction_pointer(const struct arch_registers *registers);
+uint64_t arch_stack_pointer(const struct arch_registers *registers);
+
+/* The bytes below the stack pointer that code may use without moving it. */
+enum { ARCH_RED_ZONE = 128 };
+
+/* The system call instruction of the tracee's mode, and its length. */
+const unsigned char *arch_call_instruction(bool compat, size_t *length);
+
+enum arch_remote_call { ARCH_CALL_MMAP, ARCH_CALL_MUNMAP, ARCH_CALL_PRCTL, ARCH_CALL_SECCOMP };
+int32_t arch_remote_number(enum arch_remote_call call, bool compat);
+
+/* Make the tracee, when let go on, execute the system call instruction at `instruction`. */
+void arch_prepare_call(struct arch_registers *registers, uint64_t instruction, int32_t nr, const uint64_t arguments[6]);
+
+#endif

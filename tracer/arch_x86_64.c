@@ -1,0 +1,109 @@
+#include "arch.h"
+
+#include <linux/audit.h>
+#include <sys/ptrace.h>
+
+enum { X86_64, X86, X32 };
+const char *const arch_abi_names[] = {[X86_64] = "x86_64", [X86] = "x86", [X32] = "x32"};
+const int arch_abi_count = 3;
+
+enum {
+  X32_SYSCALL_BIT = 0x40000000, /* __X32_SYSCALL_BIT, <asm/unistd.h> */
+  USER32_CS = 0x23,             /* __USER32_CS, arch/x86/include/asm/segment.h: the code segment of 32-bit code */
+};
+
+/* The kernel reports AUDIT_ARCH_I386 by the task's TS_COMPAT, that is by how the call was made: `int 0x80` from 64-bit
+   code counts as x86, as it does for seccomp. x32 calls come as AUDIT_ARCH_X86_64 with a bit set in the number. */
+bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call) {
+  call->nr = (int32_t)nr;
+  switch (audit_arch) {
+    case AUDIT_ARCH_I386:
+      call->abi = X86;
+      return true;
+    case AUDIT_ARCH_X86_64:
+      call->abi = X86_64;
+      if (call->nr >= X32_SYSCALL_BIT) { /* negative numbers are nobody's: left as they are */
+        call->abi = X32;
+        call->nr &= ~X32_SYSCALL_BIT;
+      }
+      return true;
+    default:
+      return false;
+  }
+}
+
+/* Numbers from <asm/unistd_64.h> (x32 shares them) and <asm/unistd_32.h>. */
+enum arch_clone arch_clone_kind(const struct arch_call *call) {
+  if (call->nr == 435) return ARCH_CLONE3; /* the same number for every ABI */
+  if (call->abi == X86) {
+    switch (call->nr) {
+      case 120:
+        return ARCH_CLONE_FLAGS_FIRST;
+      case 2:   /* fork */
+      case 190: /* vfork */
+        return ARCH_FORK;
+      default:
+        return ARCH_NO_CLONE;
+    }
+  }
+  switch (call->nr) {
+    case 56:
+      return ARCH_CLONE_FLAGS_FIRST;
+    case 57: /* fork */
+    case 58: /* vfork */
+      return ARCH_FORK;
+    default:
+      return ARCH_NO_CLONE;
+  }
+}
+
+/* PTRACE_GETREGS of a 64-bit tracer gives the 64-bit layout for 32-bit tracees too (GETREGSET would not). */
+int arch_get_registers(pid_t tid, struct arch_registers *registers) {
+  return (int)ptrace(PTRACE_GETREGS, tid, NULL, &registers->native);
+}
+
+int arch_set_registers(pid_t tid, const struct arch_registers *registers) {
+  return (int)ptrace(PTRACE_SETREGS, tid, NULL, &registers->native);
+}
+
+bool arch_is_compat(const struct arch_registers *registers) { return registers->native.cs == USER32_CS; }
+uint64_t arch_instruction_pointer(const struct arch_registers *registers) { return registers->native.rip; }
+uint64_t arch_stack_pointer(const struct arch_registers *registers) { return registers->native.rsp; }
+
+const unsigned char *arch_call_instruction(bool compat, size_t *length) {
+  static const unsigned char syscall_instruction[] = {0x0f, 0x05};
+  static const unsigned char int_80[] = {0xcd, 0x80};
+  *length = 2;
+  return compat ? int_80 : syscall_instruction;
+}
+
+int32_t arch_remote_number(enum arch_remote_call call, bool compat) {
+  switch (call) {
+    case ARCH_CALL_MMAP:
+      return compat ? 192 /* mmap2 */ : 9;
+    case ARCH_CALL_MUNMAP:
+      return compat ? 91 : 11;
+    case ARCH_CALL_PRCTL:
+      return compat ? 172 : 157;
+    case ARCH_CALL_SECCOMP:
+      return compat ? 354 : 317;
+  }
+  return -1;
+}
+
+void arch_prepare_call(struct arch_registers *registers, uint64_t instruction, int32_t nr, const uint64_t arguments[6]) {
+  struct user_regs_struct *r = &registers->native;
+  /* orig_rax = -1 tells the kernel "not in a system call": without it, on the way to user mode, the kernel might restart
+     the call that the tracee was stopped in, and move the instruction pointer back over our instruction. */
+  bool compat = arch_is_compat(registers);
+  r->orig_rax = (unsigned long long)-1;
+  r->rax = (uint64_t)(int64_t)nr;
+  r->rip = instruction;
+  if (compat) {
+    r->rbx = arguments[0], r->rcx = arguments[1], r->rdx = arguments[2];
+    r->rsi = arguments[3], r->rdi = arguments[4], r->rbp = arguments[5];
+  } else {
+    r->rdi = arguments[0], r->rsi = arguments[1], r->rdx = arguments[2];
+    r->r10 = arguments[3], r->r8 = arguments[4], r->r9 = arguments[5];
+  }
+}

@@ -1,0 +1,164 @@
+/* enforce: options, and what is done before the hook returns. */
+#include "enforce.h"
+
+#include "commands.h"
+#include "daemon.h"
+#include "journal.h"
+#include "message.h"
+#include "options.h"
+#include "seize.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: oci-sandbox-tracer enforce --pid PID --filter FILE [OPTION]...\n"
+    "\n"
+    "Attach to a container's init from a prestart or createRuntime hook and see to it that its\n"
+    "program starts under the filters; the runtime's own system calls are not filtered. Any\n"
+    "doubt after the hook has returned ends in SIGKILL for the container.\n"
+    "\n"
+    "  --pid PID             the container's init process, as in the state that the hook gets\n"
+    "  --filter FILE         a seccomp program: raw struct sock_filter[], little-endian, at most\n"
+    "                        4096 instructions; up to 16 of them, installed in this order\n"
+    "  --install early       install now, suspended until the program starts; needs\n"
+    "                        CAP_SYS_ADMIN in the initial user namespace\n"
+    "  --install exec        install when the program has been loaded; needs NO_NEW_PRIVS\n"
+    "  --install auto        early if possible, else exec if --allow-no-new-privs (default)\n"
+    "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
+    "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
+    "  --journal FILE        append JSON lines: a refusal, and what happened after the hook's return\n"
+    "  --container ID        the container's id, for the journal\n"
+    "  --help                print this text\n";
+
+static _Noreturn void refuse_attach(const struct enforce *enforce, const struct seize_failure *failure) {
+  if (failure->tracer > 0)
+    daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
+                  enforce->init, failure->tid, failure->tracer);
+  daemon_refuse("cannot attach to pid %d: %s%s", enforce->init, strerror(failure->error),
+                message_attach_hint(failure->error));
+}
+
+/* Did the attach fail because of PTRACE_O_SUSPEND_SECCOMP? EINVAL: CONFIG_CHECKPOINT_RESTORE is missing; EPERM: we have
+   no CAP_SYS_ADMIN or a filter of our own (ptrace_setoptions checks, kernel/ptrace.c). Then not a thread is attached. */
+static bool suspension_refused(const struct enforce *enforce, const struct seize_failure *failure) {
+  return enforce->tasks.count == 0 && failure->tracer == 0 && (failure->error == EPERM || failure->error == EINVAL);
+}
+
+static bool try_early(struct enforce *enforce, bool last_resort) {
+  struct seize_failure failure;
+  int error;
+  if (!seize_process(enforce->init, ENFORCE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP, &enforce->tasks, &failure)) {
+    if (!suspension_refused(enforce, &failure)) refuse_attach(enforce, &failure);
+    if (!last_resort) return false;
+    daemon_refuse("cannot suspend filters in pid %d: %s (early installation needs CAP_SYS_ADMIN in the initial user"
+                  " namespace, no seccomp filter on the hook itself and a kernel with CONFIG_CHECKPOINT_RESTORE; where"
+                  " NO_NEW_PRIVS may be set, --allow-no-new-privs permits the other way)",
+                  enforce->init, strerror(failure.error));
+  }
+  const char *problem = install_early(enforce, &error);
+  if (!problem) return true;
+  if (error == EACCES && !last_resort) return false;
+  daemon_refuse("cannot install filters in pid %d: %s: %s", enforce->init, problem, strerror(error));
+}
+
+static void attach_for_exec(struct enforce *enforce) {
+  struct seize_failure failure;
+  if (enforce->tasks.count > 0) return; /* attached by try_early() */
+  if (!seize_process(enforce->init, ENFORCE_OPTIONS, &enforce->tasks, &failure)) refuse_attach(enforce, &failure);
+}
+
+static void run(void *context) {
+  struct enforce *enforce = context;
+  /* If the runtime kills the hook the daemon's death must follow at once, and with it the container's. */
+  if (!journal_open(enforce->journal, enforce->container))
+    daemon_refuse("cannot open the journal %s: %s", enforce->journal, strerror(errno));
+  if (!tasks_init(&enforce->tasks)) daemon_refuse("out of memory");
+  wait_deadline(ENFORCE_PATIENCE);
+  bool exec_allowed = enforce->allow_no_new_privs;
+  if (enforce->install != INSTALL_EXEC && try_early(enforce, enforce->install == INSTALL_EARLY || !exec_allowed)) {
+    enforce->install = INSTALL_EARLY;
+    journal_write("installed", enforce->init, "%d filter(s), suspended until the program starts", enforce->count);
+  } else {
+    enforce->install = INSTALL_EXEC;
+    attach_for_exec(enforce);
+  }
+  wait_deadline(0);
+  daemon_ready();
+  guard(enforce);
+}
+
+static bool parse_install(const char *text, enum install *install) {
+  static const char *const names[] = {"auto", "early", "exec"};
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(text, names[i]) == 0) {
+      *install = (enum install)i;
+      return true;
+    }
+  }
+  message_usage("--install %s: expected auto, early or exec", text);
+  return false;
+}
+
+static int start(struct enforce *enforce, const char *const *paths) {
+  for (int i = 0; i < enforce->count; i++) {
+    if (!filter_load(&enforce->filters[i], paths[i])) return EXIT_FAILED;
+  }
+  if (!filters_check(enforce->filters, enforce->count)) return EXIT_FAILED;
+  return daemon_start(run, enforce);
+}
+
+int enforce_command(int argc, char **argv) {
+  static const struct option options[] = {
+      {"pid", required_argument, NULL, 'p'},           {"filter", required_argument, NULL, 'f'},
+      {"install", required_argument, NULL, 'i'},       {"allow-no-new-privs", no_argument, NULL, 'n'},
+      {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
+      {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
+      {0},
+  };
+  static struct enforce enforce;
+  const char *paths[FILTERS_MAX];
+  int option;
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    switch (option) {
+      case 'p':
+        if (!option_pid("--pid", optarg, &enforce.init)) return EXIT_USAGE;
+        break;
+      case 'f':
+        if (enforce.count == FILTERS_MAX) return message_usage("more than %d --filter options", FILTERS_MAX);
+        paths[enforce.count++] = optarg;
+        break;
+      case 'i':
+        if (!parse_install(optarg, &enforce.install)) return EXIT_USAGE;
+        break;
+      case 'n':
+        enforce.allow_no_new_privs = true;
+        break;
+      case 'l':
+        enforce.log = true;
+        break;
+      case 'j':
+        enforce.journal = optarg;
+        break;
+      case 'c':
+        enforce.container = optarg;
+        break;
+      case 'h':
+        return option_help(help);
+      default:
+        return option_unknown(argv);
+    }
+  }
+  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
+  if (enforce.init == 0) return message_usage("--pid is missing");
+  if (enforce.count == 0) return message_usage("--filter is missing");
+  if (!journal_open(enforce.journal, enforce.container))
+    return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
+  int status = start(&enforce, paths);
+  if (status != 0) journal_write("refused", enforce.init, "%s", message_last());
+  return status;
+}

@@ -1,0 +1,42 @@
+/* The state of one enforce run. */
+#ifndef ENFORCE_H
+#define ENFORCE_H
+
+#include "filters.h"
+#include "tasks.h"
+#include "wait.h"
+
+enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC };
+
+struct enforce {
+  pid_t init;
+  struct filter filters[FILTERS_MAX];
+  int count;
+  enum install install; /* INSTALL_AUTO is decided before the hook returns */
+  bool allow_no_new_privs;
+  bool log;
+  const char *journal;
+  const char *container; /* for the journal; NULL: not said */
+  struct tasks tasks;
+  int before; /* programs that were in the process before ours; -1: unknown */
+};
+
+/* The death of this process kills the container (EXITKILL): a filter that is suspended must not be lost sight of.
+   What the runtime's init forks is traced too, because it inherits the filters and must have them suspended. */
+#define ENFORCE_OPTIONS                                                                                        \
+  (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | \
+   PTRACE_O_TRACEVFORK)
+
+enum { ENFORCE_PATIENCE = 10 /* seconds for each step with the container's process */ };
+
+/* Install the programs now, suspended, in the process and all its threads. NULL, or what went wrong with errno in
+   *error (EACCES: neither CAP_SYS_ADMIN nor NO_NEW_PRIVS there, and nothing was changed). */
+const char *install_early(struct enforce *enforce, int *error);
+
+/* Install them at the PTRACE_EVENT_EXEC stop of the program. NULL, or what went wrong. */
+const char *install_at_exec(struct enforce *enforce);
+
+/* Hold the process until its program starts, see the filters into force and let go. */
+void guard(struct enforce *enforce);
+
+#endif

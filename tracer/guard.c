@@ -1,0 +1,94 @@
+/* From the hook's return to the program's first instruction. */
+#include "enforce.h"
+#include "journal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+static void go_on(const struct wait_report *report) {
+  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
+  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
+}
+
+static void let_go(const struct wait_report *report) {
+  ptrace(PTRACE_SETOPTIONS, report->tid, NULL, 0);
+  ptrace(PTRACE_DETACH, report->tid, NULL, wait_pending_signal(report));
+}
+
+/* Whatever hooks have left behind, with the filters in force for it from now on. All are interrupted first and then
+   taken as they come: a parent in vfork() stops only after its child has gone on. */
+static void let_everyone_go(struct enforce *enforce) {
+  struct wait_report report;
+  for (size_t i = 0; i < enforce->tasks.capacity; i++) {
+    pid_t tid = enforce->tasks.slots[i].tid;
+    if (tid != 0 && tid != enforce->init) ptrace(PTRACE_INTERRUPT, tid, NULL, 0);
+  }
+  wait_deadline(ENFORCE_PATIENCE);
+  while (wait_take(-1, &report)) {
+    if (report.kind == WAIT_STOPPED) let_go(&report);
+  }
+}
+
+/* Not to be doubted: SIGKILL, also for a process that is stopped. */
+static void put_to_death(const struct enforce *enforce, const char *reason) {
+  struct wait_report report;
+  kill(enforce->init, SIGKILL); /* the id is still its own: nobody can reap a tracee before us */
+  journal_write("killed", enforce->init, "%s", reason);
+  while (wait_take(-1, &report)) {
+    if (report.kind == WAIT_STOPPED) go_on(&report);
+    else if (report.tid == enforce->init) return; /* its children die with us */
+  }
+}
+
+static const char *check_early(const struct enforce *enforce) {
+  int installed = filters_installed(enforce->init);
+  if (installed < enforce->before + enforce->count) return "filters are missing at the start of the program";
+  if (!filters_match(enforce->init, enforce->before, enforce->filters, enforce->count, enforce->log))
+    return "the filters at the start of the program are not those that were installed";
+  return NULL;
+}
+
+static void on_program(struct enforce *enforce) {
+  wait_deadline(ENFORCE_PATIENCE);
+  const char *problem = enforce->install == INSTALL_EARLY ? check_early(enforce) : install_at_exec(enforce);
+  wait_deadline(0);
+  /* Clearing the options ends the suspension: from here on the filters are in force. */
+  if (!problem && ptrace(PTRACE_SETOPTIONS, enforce->init, NULL, 0) != 0) problem = "cannot end the suspension of filters";
+  if (!problem && ptrace(PTRACE_DETACH, enforce->init, NULL, 0) != 0) problem = "cannot detach from the process";
+  if (problem) {
+    put_to_death(enforce, problem);
+    return;
+  }
+  journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count,
+                enforce->install == INSTALL_EARLY ? "early" : "at exec");
+  let_everyone_go(enforce);
+}
+
+static void track(struct enforce *enforce, const struct wait_report *report) {
+  unsigned long former = 0;
+  if (report->kind != WAIT_STOPPED) {
+    tasks_remove(&enforce->tasks, report->tid);
+    return;
+  }
+  tasks_add(&enforce->tasks, report->tid); /* without memory for it: EXITKILL ends it, which is the safe side */
+  if (report->event != PTRACE_EVENT_EXEC || ptrace(PTRACE_GETEVENTMSG, report->tid, NULL, &former) != 0) return;
+  if (former != 0 && (pid_t)former != report->tid) tasks_remove(&enforce->tasks, (pid_t)former);
+}
+
+void guard(struct enforce *enforce) {
+  struct wait_report report;
+  while (wait_take(-1, &report)) {
+    track(enforce, &report);
+    if (report.tid == enforce->init && report.kind != WAIT_STOPPED) {
+      journal_write("ended", enforce->init, "the process ended before its program started");
+      let_everyone_go(enforce);
+      return;
+    }
+    if (report.tid == enforce->init && report.event == PTRACE_EVENT_EXEC) {
+      on_program(enforce);
+      return;
+    }
+    if (report.kind == WAIT_STOPPED) go_on(&report);
+  }
+}

@@ -1,0 +1,212 @@
+/* learn: options, the start of the daemon, and the lines of its stream except those about calls (record.c). */
+#include "learn.h"
+
+#include "commands.h"
+#include "daemon.h"
+#include "kernel.h"
+#include "message.h"
+#include "options.h"
+#include "procfs.h"
+#include "seize.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum { PROTOCOL = 1, PREALLOCATE = 65536 };
+
+static const char help[] =
+    "Usage: oci-sandbox-tracer learn --pid PID --output FILE [OPTION]...\n"
+    "\n"
+    "Attach to a container's init from a prestart or createRuntime hook, return, and record\n"
+    "from the start of its program on every system call of the container.\n"
+    "\n"
+    "  --pid PID            the container's init process, as in the state that the hook gets\n"
+    "  --output FILE        the stream of JSON lines; must not exist\n"
+    "  --run-id ID          put ID into the first line\n"
+    "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
+    "  --help               print this text\n";
+
+struct arguments {
+  pid_t pid;
+  const char *output;
+  const char *run_id;
+  uint64_t preallocate;
+};
+
+void learn_line_exec(struct learn *learn) {
+  char buffer[32768];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"exec\",\"exe\":");
+  text_json_string(&line, learn->exe);
+  text_bytes(&line, "}", 1);
+  stream_line(&learn->stream, &line);
+}
+
+void learn_line_program(struct learn *learn, const char *sha256) {
+  char buffer[32768];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"program\",\"exe\":");
+  text_json_string(&line, learn->exe);
+  text_format(&line, ",\"sha256\":\"%s\"}", sha256);
+  stream_line(&learn->stream, &line);
+}
+
+void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
+  char buffer[128];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"warn\",\"code\":\"%s\",\"tid\":%d}", code, tid);
+  stream_line(&learn->stream, &line);
+}
+
+static void add_exit(struct learn *learn, struct text *line) {
+  if (!learn->init_ended) text_format(line, "\"exit\":null");
+  else if (learn->init_end.kind == WAIT_EXITED) text_format(line, "\"exit\":{\"code\":%d}", learn->init_end.code);
+  else text_format(line, "\"exit\":{\"signal\":%d}", learn->init_end.signal);
+}
+
+void learn_line_init_exit(struct learn *learn) {
+  char buffer[256];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"init-exit\",\"time\":");
+  text_json_now(&line);
+  text_bytes(&line, ",", 1);
+  add_exit(learn, &line);
+  text_format(&line, ",\"tasks\":%zu}", learn->tasks.count);
+  stream_line(&learn->stream, &line);
+}
+
+void learn_line_finish(struct learn *learn, const char *reason) {
+  char buffer[512];
+  struct text line = TEXT_ON(buffer);
+  const struct record *record = &learn->record;
+  bool complete = strcmp(reason, "exited") == 0 && learn->recording && learn->init_ended && learn->escaped == 0 &&
+                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0;
+  text_format(&line, "{\"event\":\"finish\",\"ended\":");
+  text_json_now(&line);
+  text_bytes(&line, ",", 1);
+  add_exit(learn, &line);
+  text_format(&line, ",\"complete\":%s,\"reason\":\"%s\",\"calls\":%llu,\"distinct\":%llu,\"tasks\":%llu",
+              complete ? "true" : "false", reason, (unsigned long long)record->calls,
+              (unsigned long long)record->distinct, (unsigned long long)(learn->recording ? learn->born : 0));
+  text_format(&line, ",\"lost\":{\"tasks\":%llu,\"writes\":%llu,\"calls\":%llu}}",
+              (unsigned long long)(learn->escaped + learn->lost_tasks), (unsigned long long)learn->stream.failed,
+              (unsigned long long)record->lost);
+  stream_line(&learn->stream, &line);
+}
+
+static bool line_hello(struct learn *learn, const struct arguments *arguments) {
+  char buffer[8192], boot[64] = "";
+  struct text line = TEXT_ON(buffer);
+  struct utsname name;
+  uname(&name);
+  procfs_read("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+  text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
+  if (arguments->run_id) text_json_string(&line, arguments->run_id);
+  else text_format(&line, "null");
+  text_format(&line, ",\"kernel\":");
+  text_json_string(&line, name.release);
+  text_format(&line, ",\"machine\":");
+  text_json_string(&line, name.machine);
+  text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
+              (unsigned long long)procfs_own_start());
+  text_json_string(&line, boot);
+  text_format(&line, ",\"started\":");
+  text_json_now(&line);
+  text_bytes(&line, "}", 1);
+  return stream_line(&learn->stream, &line);
+}
+
+static bool line_attached(struct learn *learn) {
+  char buffer[64];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"attached\",\"threads\":%zu}", learn->tasks.count);
+  return stream_line(&learn->stream, &line);
+}
+
+static void create_stream(struct learn *learn, const struct arguments *arguments) {
+  const char *path = arguments->output;
+  switch (stream_create(&learn->stream, path, arguments->preallocate)) {
+    case STREAM_OK:
+      return;
+    case STREAM_CREATE:
+      daemon_refuse("cannot create %s: %s%s", path, strerror(errno),
+                    errno == EEXIST ? " (each run writes a file of its own)" : "");
+    case STREAM_LOCK:
+      daemon_refuse("cannot lock %s: %s", path, strerror(errno));
+    case STREAM_ALLOCATE:
+      daemon_refuse("cannot reserve %llu bytes for %s: %s (make room, or lower --preallocate)",
+                    (unsigned long long)arguments->preallocate, path, strerror(errno));
+  }
+}
+
+/* Without PTRACE_O_EXITKILL: if the tracer dies the container goes on unharmed. */
+static void attach(struct learn *learn) {
+  struct seize_failure failure;
+  if (seize_process(learn->init, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE, &learn->tasks,
+                    &failure))
+    return;
+  if (failure.tracer > 0)
+    daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
+                  learn->init, failure.tid, failure.tracer);
+  daemon_refuse("cannot attach to pid %d: %s%s", learn->init, strerror(failure.error),
+                message_attach_hint(failure.error));
+}
+
+static void run(void *context) {
+  const struct arguments *arguments = context;
+  static struct learn learn; /* large, and zero to begin with */
+  learn.init = arguments->pid;
+  learn.record.stream = &learn.stream;
+  if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
+  /* Attach first: only then does a failure leave no file behind. */
+  attach(&learn);
+  create_stream(&learn, arguments);
+  if (!line_hello(&learn, arguments) || !line_attached(&learn)) {
+    int error = errno;
+    unlink(arguments->output);
+    daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
+  }
+  daemon_ready();
+  learn_follow(&learn);
+  stream_sync(&learn.stream);
+}
+
+int learn_command(int argc, char **argv) {
+  static const struct option options[] = {
+      {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
+      {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
+      {"help", no_argument, NULL, 'h'},              {0},
+  };
+  struct arguments arguments = {.preallocate = PREALLOCATE};
+  int option;
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    switch (option) {
+      case 'p':
+        if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
+        break;
+      case 'o':
+        arguments.output = optarg;
+        break;
+      case 'r':
+        if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
+        arguments.run_id = optarg;
+        break;
+      case 'a':
+        if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;
+        break;
+      case 'h':
+        return option_help(help);
+      default:
+        return option_unknown(argv);
+    }
+  }
+  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
+  if (arguments.pid == 0) return message_usage("--pid is missing");
+  if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  return daemon_start(run, &arguments);
+}

@@ -1,0 +1,37 @@
+/* The state of one learn run. */
+#ifndef LEARN_H
+#define LEARN_H
+
+#include "digest.h"
+#include "record.h"
+#include "tasks.h"
+#include "wait.h"
+
+struct learn {
+  pid_t init; /* the container's init, thread-group id */
+  struct stream stream;
+  struct record record;
+  struct tasks tasks;
+  struct digest digest;
+  char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */
+
+  bool recording;      /* the program's execve has been seen */
+  bool init_ended;
+  struct wait_report init_end;
+  uint64_t born;       /* tasks that were recorded in all */
+  uint64_t escaped;    /* tasks that were born untraced */
+  uint64_t lost_tasks; /* tasks for which there was no memory */
+  size_t cloning;      /* tasks between entry and exit of a clone-like call */
+};
+
+/* Follow the container until its last task has ended. Lines are written on the way, "finish" included. */
+void learn_follow(struct learn *learn);
+
+/* Lines of the stream (learn.c) */
+void learn_line_exec(struct learn *learn);
+void learn_line_program(struct learn *learn, const char *sha256);
+void learn_line_warn(struct learn *learn, const char *code, pid_t tid);
+void learn_line_init_exit(struct learn *learn);
+void learn_line_finish(struct learn *learn, const char *reason);
+
+#endif

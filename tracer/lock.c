@@ -1,0 +1,65 @@
+/* lock: hold an exclusive lock on a file for a program that cannot call flock(2) itself. */
+#include "commands.h"
+#include "message.h"
+#include "options.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: oci-sandbox-tracer lock [--timeout SECONDS] FILE\n"
+    "\n"
+    "Lock FILE exclusively (flock), creating it if need be, print \"locked\", and hold the lock\n"
+    "until standard input ends.\n"
+    "\n"
+    "  --timeout SECONDS  give up after this time; 0: at once if somebody holds the lock\n"
+    "  --help             print this text\n";
+
+static int hold(const char *path, int64_t timeout) {
+  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+  if (fd < 0)
+    return message_fail("cannot open %s: %s%s", path, strerror(errno),
+                        errno == ELOOP ? " (a symbolic link is not followed)" : "");
+  if (timeout > 0) wait_deadline((unsigned)timeout); /* its SIGALRM interrupts flock() */
+  if (flock(fd, LOCK_EX | (timeout == 0 ? LOCK_NB : 0)) != 0) {
+    if (errno == EINTR || errno == EWOULDBLOCK)
+      return message_fail("%s is locked by another process (waited %lld s; see who holds it with lslocks)", path,
+                          (long long)timeout);
+    return message_fail("cannot lock %s: %s", path, strerror(errno));
+  }
+  wait_deadline(0);
+  if (write(STDOUT_FILENO, "locked\n", 7) != 7) return message_fail("cannot write to stdout: %s", strerror(errno));
+  char ignored[256];
+  ssize_t got;
+  while ((got = read(STDIN_FILENO, ignored, sizeof ignored)) > 0 || (got < 0 && errno == EINTR)) {
+  }
+  return 0;
+}
+
+int lock_command(int argc, char **argv) {
+  static const struct option options[] = {
+      {"timeout", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'}, {0}};
+  int64_t timeout = -1;
+  uint64_t number;
+  int option;
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    switch (option) {
+      case 't':
+        if (!option_number("--timeout", optarg, 0, 86400, &number)) return EXIT_USAGE;
+        timeout = (int64_t)number;
+        break;
+      case 'h':
+        return option_help(help);
+      default:
+        return option_unknown(argv);
+    }
+  }
+  if (optind + 1 != argc) return message_usage("expected one FILE");
+  return hold(argv[optind], timeout);
+}
