@@ -1,0 +1,23 @@
+/** oci-sandbox: the commands that people type, and the hooks that runtimes start. */
+import { runHook } from '../../hooks/main.ts'
+import { asSandboxError, oneLine } from '../errors.ts'
+import { printError } from '../host/output.ts'
+
+/** Exit codes: 1 where something is wrong, 2 where the command line is. */
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+
+async function main(args: readonly string[]): Promise<number> {
+  // The hooks are the one thing that is loaded at once: each import() costs them half a millisecond.
+  if (args[0] === 'hook' && !args.includes('--help') && !args.includes('-h')) return runHook(args.slice(1))
+  const { dispatch } = await import('./dispatch.ts')
+  return dispatch(args)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (cause) {
+  const error = asSandboxError(cause)
+  printError(`oci-sandbox: ${oneLine(error)} [${error.code}]\n`)
+  process.exitCode = error.code === 'USAGE' ? EXIT_USAGE : EXIT_FAILURE
+}

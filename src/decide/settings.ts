@@ -1,0 +1,55 @@
+/** The host's configuration: its word over the annotations. */
+import { SandboxError } from '../errors.ts'
+import type { HostConfig } from '../generated/config.ts'
+import { validateConfig } from '../generated/validate.js'
+import { readTrusted } from '../host/files.ts'
+import { parseObject } from '../json.ts'
+import { ACTIONS, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'
+import { schemaProblems } from '../validate.ts'
+
+export const DEFAULT_CONFIG = '/etc/oci-sandbox/config.json'
+export const DEFAULT_STORE = '/var/lib/oci-sandbox'
+
+/** The configuration with every default filled in. */
+export interface Settings {
+  readonly store: string
+  readonly modes: readonly Mode[]
+  readonly actions: readonly ViolationAction[]
+  readonly setNoNewPrivileges: boolean
+}
+
+/**
+ * Reads the configuration. Without a path the usual one, which may be missing; a path that was given must be there.
+ * Throws HOST_CONFIG_INVALID, STORE_UNSAFE.
+ */
+export function loadSettings(path?: string): Settings {
+  const file = path ?? DEFAULT_CONFIG
+  const bytes = readTrusted(file)
+  if (bytes === undefined) {
+    if (path !== undefined) throw invalid(file, 'there is no such file; give another one with --config FILE')
+    return withDefaults({})
+  }
+  return withDefaults(decode(bytes.toString('utf8'), file))
+}
+
+function decode(text: string, file: string): HostConfig {
+  const value = parseObject(text, (problem) => {
+    throw invalid(file, problem)
+  })
+  const problems = schemaProblems(validateConfig, value)
+  if (problems !== undefined) throw invalid(file, problems)
+  return value as HostConfig
+}
+
+function withDefaults(config: HostConfig): Settings {
+  return {
+    store: config.store ?? DEFAULT_STORE,
+    modes: config.modes ?? MODES,
+    actions: config.actions ?? ACTIONS,
+    setNoNewPrivileges: config.setNoNewPrivileges ?? false,
+  }
+}
+
+function invalid(file: string, problem: string): SandboxError {
+  return new SandboxError('HOST_CONFIG_INVALID', `host configuration ${file}: ${problem}`)
+}

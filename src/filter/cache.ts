@@ -1,0 +1,74 @@
+/**
+ * Compiled filters, found by what they were compiled from. STORE/cache/KEY is a symbolic link whose text is the SHA-256 of the
+ * filter that stands in STORE/cache/SHA256.bpf: what is read is checked against its name, so a torn or changed file is never used.
+ */
+import { lstatSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { COMPILER } from '../generated/compiler.ts'
+import { errnoOf, failed, makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
+import { sha256 } from '../host/hash.ts'
+
+export interface CachedFilter {
+  readonly path: string
+  readonly program: Uint8Array
+}
+
+/** SHA-256 over everything that a filter depends on: the compiler's digest, the options, and the policy's text. */
+export function cacheKey(policyText: Uint8Array, options: readonly string[]): string {
+  return sha256([COMPILER, ...options, ''].join('\0'), policyText)
+}
+
+/** When the cache has more files than this, the older half goes: each change of a policy leaves two behind. */
+const MAX_FILES = 1000
+
+export class FilterCache {
+  readonly directory: string
+
+  constructor(store: string) {
+    this.directory = join(store, 'cache')
+  }
+
+  /** Undefined where there is none, or where what is there is not what was written. Throws STORE_UNSAFE. */
+  get(key: string): CachedFilter | undefined {
+    let sum: string
+    try {
+      sum = readlinkSync(join(this.directory, key))
+    } catch (error) {
+      if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined
+      throw failed(`read the cache ${this.directory}`, error)
+    }
+    trustedDirectory(this.directory)
+    if (!/^[0-9a-f]{64}$/.test(sum)) return undefined
+    const path = join(this.directory, `${sum}.bpf`)
+    const program = readTrusted(path)
+    return program !== undefined && sha256(program) === sum ? { path, program } : undefined
+  }
+
+  put(key: string, program: Uint8Array): CachedFilter {
+    makeDirectory(this.directory, 0o755)
+    trustedDirectory(this.directory)
+    const sum = sha256(program)
+    const path = join(this.directory, `${sum}.bpf`)
+    writeAtomic(path, program)
+    const temporary = join(this.directory, `${key}.${process.pid}.tmp`)
+    try {
+      symlinkSync(sum, temporary)
+      renameSync(temporary, join(this.directory, key))
+    } catch (error) {
+      throw failed(`write the cache ${this.directory}`, error)
+    }
+    this.#prune()
+    return { path, program }
+  }
+
+  #prune(): void {
+    const names = readdirSync(this.directory)
+    if (names.length <= MAX_FILES) return
+    const aged = names.map((name) => {
+      const path = join(this.directory, name)
+      return { path, time: lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
+    })
+    aged.sort((a, b) => a.time - b.time)
+    for (const { path } of aged.slice(0, names.length - MAX_FILES / 2)) rmSync(path, { force: true })
+  }
+}

@@ -1,0 +1,63 @@
+/** What a policy says of one call: the meaning that a compiled filter must have. Pure. */
+import type { Comparison, PolicyDocument } from '../generated/policy.ts'
+import type { ArchitectureName } from '../policy/document.ts'
+import { decodeUint64 } from '../policy/uint64.ts'
+
+export type Verdict = 'allow' | 'refuse' | 'enosys'
+
+/** A policy with its names resolved, ready to be asked. */
+export interface ResolvedArchitecture {
+  readonly name: ArchitectureName
+  /** The highest number that was known when this was learned. Newer ones get ENOSYS, unless they are allowed. */
+  readonly known: number
+  /** By syscall number; null: any arguments. */
+  readonly allowed: ReadonlyMap<number, readonly Comparison[][] | null>
+}
+
+/** Resolves the names of a policy; `unresolved` collects the JSON pointers of those that are no syscall. */
+export function resolvePolicy(
+  policy: PolicyDocument,
+  resolve: (architecture: ArchitectureName, name: string) => number | undefined,
+  unresolved: string[],
+): ResolvedArchitecture[] {
+  return Object.entries(policy.architectures).map(([key, architecture]) => {
+    const name = key as ArchitectureName
+    const allowed = new Map<number, readonly Comparison[][] | null>()
+    for (const [index, syscall] of architecture.syscalls.entries()) {
+      const number = syscall.number ?? resolve(name, syscall.name as string)
+      if (number === undefined)
+        unresolved.push(`/architectures/${name}/syscalls/${index}: ${syscall.name} is no syscall of ${name}`)
+      else allowed.set(number, syscall.rules ?? null)
+    }
+    return { name, known: architecture.known, allowed }
+  })
+}
+
+/** The verdict on a call of an architecture that the policy names. */
+export function evaluate({ known, allowed }: ResolvedArchitecture, number: number, args: readonly bigint[]): Verdict {
+  const rules = allowed.get(number)
+  if (rules === null) return 'allow'
+  if (rules === undefined) return number > known ? 'enosys' : 'refuse'
+  return rules.some((rule) => rule.every((comparison) => holds(comparison, args))) ? 'allow' : 'refuse'
+}
+
+function holds({ index, op, value, mask }: Comparison, args: readonly bigint[]): boolean {
+  const argument = args[index] ?? 0n
+  const operand = decodeUint64(value)
+  switch (op) {
+    case '==':
+      return argument === operand
+    case '!=':
+      return argument !== operand
+    case '<':
+      return argument < operand
+    case '<=':
+      return argument <= operand
+    case '>':
+      return argument > operand
+    case '>=':
+      return argument >= operand
+    case 'masked==':
+      return (argument & decodeUint64(mask ?? 0)) === operand
+  }
+}

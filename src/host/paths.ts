@@ -1,0 +1,28 @@
+/** Where the parts of an installation are, found from the program itself: never from the environment or the current directory. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { SandboxError } from '../errors.ts'
+
+/** Bun mounts the sources of a standalone binary here. */
+const STANDALONE = import.meta.dirname.startsWith('/$bunfs/')
+
+/** dist/ of a checkout, or the bin directory of an installation. */
+const home = STANDALONE ? dirname(process.execPath) : join(import.meta.dirname, '../../dist')
+
+/** The command line that starts this program again: the binary, or the script in its engine. */
+export function selfCommand(): [program: string, ...args: string[]] {
+  return STANDALONE ? [process.execPath] : [process.execPath, join(import.meta.dirname, '../cli/main.ts')]
+}
+
+/** The native helper: beside the program, or in the libexec directory beside its bin directory. */
+export function tracerPath(): string {
+  const candidates = [join(home, 'oci-sandbox-tracer'), join(home, '../libexec/oci-sandbox/oci-sandbox-tracer')]
+  const found = candidates.find((path) => existsSync(path))
+  if (found === undefined) {
+    throw new SandboxError(
+      'TRACER_FAILED',
+      `the native helper is missing: looked for ${candidates.join(' and ')}; run make build or make install`,
+    )
+  }
+  return found
+}

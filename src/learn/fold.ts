@@ -1,0 +1,63 @@
+/** Records of runs -> the policy in the store. */
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { SyscallTable } from '../filter/library.ts'
+import type { PolicyDocument } from '../generated/policy.ts'
+import { readTrusted } from '../host/files.ts'
+import { isAlive } from '../host/processes.ts'
+import { isObject, parseJson } from '../json.ts'
+import { mergePolicies } from '../policy/merge.ts'
+import type { Store } from '../policy/store.ts'
+import { NOTE, pendingRuns, RECORD } from './pending.ts'
+import { type Note, policyOfRun } from './run.ts'
+import { decodeStream, type Hello, type Trace } from './stream.ts'
+
+/**
+ * Merges every run that has ended, or whose tracer has, into its policy. The tracer writes a record's last line before the runtime can
+ * learn of the container's end, so whoever folds after a run has it. A record is removed once the policy that holds it is on
+ * disk; after a crash in between it is folded again, which changes nothing.
+ */
+export async function foldRuns(store: Store, name: string, table: SyscallTable): Promise<void> {
+  const folded: string[] = []
+  await store.update(name, (stored) => {
+    let policy: PolicyDocument | undefined = stored
+    for (const run of pendingRuns(store, name)) {
+      const note = readNote(store, name, run)
+      const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
+      if (trace === undefined) continue
+      const learned = policyOfRun(name, run, trace, note ?? {}, table)
+      policy = policy === undefined ? learned : mergePolicies(policy, learned)
+      folded.push(run)
+    }
+    return policy
+  })
+  for (const run of folded)
+    for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+}
+
+function readRecord(store: Store, name: string, run: string): Trace | undefined {
+  const text = readTrusted(join(store.runs(name), run + RECORD))?.toString('utf8')
+  return text === undefined ? undefined : decodeStream(text)
+}
+
+function readNote(store: Store, name: string, run: string): Note | undefined {
+  const text = readTrusted(join(store.runs(name), run + NOTE))?.toString('utf8')
+  const note = text === undefined ? undefined : parseJson(text)
+  return isObject(note) ? (note as Note) : undefined
+}
+
+/** The trace of a run that is over; undefined while its tracer lives. */
+function endedTrace(read: () => Trace | undefined, noted: boolean): Trace | undefined {
+  const trace = read()
+  if (trace === undefined || trace.finish !== undefined) return trace
+  // The tracer's first line is missing. With a note it once was there (start.ts): the record is damaged. Without one, the hook is
+  // still at work.
+  if (trace.hello === undefined) return noted ? trace : undefined
+  if (isRunning(trace.hello)) return undefined
+  // Read again: the tracer may have written its last lines and ended after the first reading.
+  return read()
+}
+
+function isRunning({ bootId, tracerPid, tracerStart }: Hello): boolean {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() === bootId && isAlive(tracerPid, tracerStart)
+}

@@ -1,0 +1,21 @@
+import type { Store } from '../policy/store.ts'
+
+/** A run's record in a policy's runs/ is RUN.ndjson, as the tracer writes it; beside it stands RUN.json: what the tracer cannot know. */
+export const RECORD = '.ndjson'
+export const NOTE = '.json'
+
+/** The runs whose records are not in the policy yet, oldest first. */
+export function pendingRuns(store: Store, policy: string): string[] {
+  const files = store.runFiles(policy)
+  return files.filter((file) => file.endsWith(RECORD)).map((file) => file.slice(0, -RECORD.length))
+}
+
+/**
+ * Merges the runs that have ended into their policy (fold.ts). Where there are none, nothing is loaded: this stands on the path of every
+ * enforced start.
+ */
+export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
+  if (pendingRuns(store, policy).length === 0) return
+  const [{ foldRuns }, { syscallTable }] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
+  await foldRuns(store, policy, syscallTable())
+}

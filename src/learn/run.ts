@@ -1,0 +1,82 @@
+/** Trace -> the policy of that one run. Pure. */
+import type { SyscallTable } from '../filter/library.ts'
+import type { AllowedSyscall, Image, PolicyDocument, Run } from '../generated/policy.ts'
+import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
+import type { Trace } from './stream.ts'
+
+/** What the hook knows of a run and the tracer does not. */
+export interface Note {
+  readonly started?: string
+  readonly container?: string
+  readonly image?: Image
+}
+
+/** What the schema takes; without x32's bit. */
+const MAX_NUMBER = 0x3fff_ffff
+
+/** __X32_SYSCALL_BIT of asm/unistd.h: the tracer leaves it out, filters see it. */
+const X32_BIT = 0x4000_0000
+
+/** Two calls that the kernel itself puts into a program, at any time: every policy allows them (signal(7), restart_syscall(2)). */
+const KERNEL_CALLS = ['restart_syscall', 'rt_sigreturn']
+/** The same on 32-bit x86, where a handler without SA_SIGINFO returns by sigreturn. */
+const ALWAYS: Partial<Record<ArchitectureName, readonly string[]>> = { x86: [...KERNEL_CALLS, 'sigreturn'] }
+
+export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
+  const architectures: PolicyDocument['architectures'] = {}
+  for (const { arch, nr, count } of trace.calls) {
+    if (nr < 0 || nr > MAX_NUMBER) continue // no kernel has such a call: it ends in ENOSYS, allowed or not
+    const architecture = arch as ArchitectureName
+    const number = architecture === 'x32' ? nr + X32_BIT : nr
+    architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
+    const syscall = table.nameOf(arch, number)
+    architectures[architecture].syscalls.push({
+      ...(syscall === undefined ? { number } : { name: syscall }),
+      count,
+      since: id,
+    })
+  }
+  for (const [architecture, { syscalls }] of Object.entries(architectures)) {
+    const seen = new Set(syscalls.map(({ name }) => name))
+    const always: AllowedSyscall[] = (ALWAYS[architecture as ArchitectureName] ?? KERNEL_CALLS).map((call) => ({
+      name: call,
+    }))
+    syscalls.push(...always.filter((call) => !seen.has(call.name)))
+  }
+  return canonicalPolicy({
+    version: POLICY_VERSION,
+    name,
+    complete: false,
+    architectures,
+    runs: [runOf(id, trace, note)],
+  })
+}
+
+function runOf(id: string, trace: Trace, note: Note): Run {
+  const { hello, program, finish, damage } = trace
+  const { started, ...known } = note
+  return {
+    id,
+    ...known,
+    ...(program === undefined
+      ? {}
+      : {
+          program: {
+            path: program.path,
+            ...(program.sha256 === undefined ? {} : { digest: `sha256:${program.sha256}` }),
+          },
+        }),
+    ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
+    backend: 'ptrace-syscall',
+    detail: 'names',
+    started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
+    ...(finish === undefined ? {} : { ended: finish.ended }),
+    complete: finish?.complete === true && damage === undefined,
+    reason: damage ?? finish?.reason ?? 'the tracer was ended before the program',
+    ...(finish?.exit === undefined ? {} : { exit: finish.exit }),
+    calls: finish?.calls ?? trace.calls.reduce((sum, { count }) => sum + count, 0),
+    distinct: trace.calls.length,
+    tasks: finish?.tasks ?? 0,
+    lost: { tasks: finish?.lost.tasks ?? 0, calls: finish?.lost.calls ?? 0, writes: finish?.lost.writes ?? 0 },
+  }
+}

@@ -1,0 +1,45 @@
+/** Starts the tracer on a container that is being created. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { SandboxError } from '../errors.ts'
+import type { Image } from '../generated/policy.ts'
+import { readTrusted, writeAtomic } from '../host/files.ts'
+import { randomHex } from '../host/hash.ts'
+import { runTracer } from '../host/tracer.ts'
+import type { Store } from '../policy/store.ts'
+import { NOTE, RECORD } from './pending.ts'
+import type { Note } from './run.ts'
+import { decodeStream } from './stream.ts'
+
+export interface LearnRequest {
+  readonly policy: string
+  readonly container: string
+  readonly pid: number
+  readonly image?: Image
+}
+
+/**
+ * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
+ * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
+ */
+export function startLearning(store: Store, { policy, container, pid, image }: LearnRequest): void {
+  store.prepare(policy)
+  const started = new Date().toISOString()
+  const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
+  const base = join(store.runs(policy), run)
+  const record = base + RECORD
+  try {
+    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run])
+    if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
+      throw new SandboxError(
+        'TRACER_FAILED',
+        `the native helper says that it learns, but ${record} does not; install it again`,
+      )
+    }
+    const note: Note = { started, container, ...(image === undefined ? {} : { image }) }
+    writeAtomic(base + NOTE, `${JSON.stringify(note)}\n`, { mode: 0o600 })
+  } catch (error) {
+    for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
+    throw error
+  }
+}

@@ -1,0 +1,105 @@
+/** The tracer's record of a run (tracer/README.md, protocol 1): NDJSON text -> Trace. Pure. */
+import { isObject, type Json, JsonError, parseJson } from '../json.ts'
+
+/** The version of the tracer's protocol that is understood here. */
+export const PROTOCOL = 1
+
+export interface Call {
+  readonly arch: string
+  readonly nr: number
+  readonly count: number
+}
+
+export interface Hello {
+  readonly kernel: string
+  readonly machine: string
+  readonly tracerPid: number
+  readonly tracerStart: number
+  readonly bootId: string
+  readonly started: string
+}
+
+export interface Finish {
+  readonly ended: string
+  readonly exit?: { code: number } | { signal: number }
+  readonly complete: boolean
+  readonly reason: string
+  readonly calls: number
+  readonly distinct: number
+  readonly tasks: number
+  readonly lost: { readonly tasks: number; readonly calls: number; readonly writes: number }
+}
+
+export interface Trace {
+  readonly hello?: Hello
+  readonly program?: { readonly path: string; readonly sha256?: string }
+  /** What was seen, each (arch, nr) once. In a record without an end the counts are only known to be at least 1. */
+  readonly calls: readonly Call[]
+  /** Absent: the tracer did not live to the end of the run. */
+  readonly finish?: Finish
+  /** Why the record cannot be trusted to be whole, though it has an end. */
+  readonly damage?: string
+}
+
+/**
+ * Decodes a record. It may end anywhere (the tracer may have been killed), so what cannot be read is not an error: everything up to
+ * there is kept, and the trace says so.
+ */
+export function decodeStream(text: string): Trace {
+  const calls = new Map<string, Call>()
+  const trace: { hello?: Hello; program?: { path: string; sha256?: string }; finish?: Finish; damage?: string } = {}
+  const lines = text.split('\n')
+  // The part after the last newline is empty, or a line that was being written when the tracer died.
+  const torn = lines.pop() !== ''
+  for (const [index, line] of lines.entries()) {
+    const event = parseLine(line)
+    if (event === undefined) {
+      trace.damage = `line ${index + 1} of the record is damaged`
+      continue
+    }
+    switch (event.event) {
+      case 'hello':
+        if (event.protocol !== PROTOCOL) trace.damage = `protocol ${String(event.protocol)} is not known`
+        else trace.hello = event as unknown as Hello
+        break
+      case 'exec':
+        trace.program = { path: String(event.exe) }
+        break
+      case 'program':
+        trace.program = { path: String(event.exe), sha256: String(event.sha256) }
+        break
+      case 'seen':
+        addCall(calls, event, 1)
+        break
+      case 'count':
+        addCall(calls, event, Number(event.count))
+        break
+      case 'finish':
+        trace.finish = event as unknown as Finish
+        break
+    }
+  }
+  if (torn) trace.damage ??= 'the last line of the record is torn'
+  const { finish } = trace
+  if (finish !== undefined && finish.distinct !== calls.size) {
+    trace.damage ??= `the record says that it holds ${finish.distinct} calls, but it holds ${calls.size}`
+  }
+  return { ...trace, calls: [...calls.values()] }
+}
+
+function addCall(calls: Map<string, Call>, event: { [key: string]: Json }, count: number): void {
+  const { arch, nr } = event
+  if (typeof arch !== 'string' || typeof nr !== 'number') return
+  const key = `${arch} ${nr}`
+  calls.set(key, { arch, nr, count: Math.max(count, calls.get(key)?.count ?? 0) })
+}
+
+function parseLine(line: string): { [key: string]: Json } | undefined {
+  try {
+    const value = parseJson(line)
+    return isObject(value) ? value : undefined
+  } catch (error) {
+    if (error instanceof JsonError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,17 @@
+/** The image that a container was made from, where its runtime says so in an annotation. */
+import type { Image } from '../generated/policy.ts'
+
+/** Where each manager writes the image's name: Kubernetes through containerd, CRI-O, the image-spec's own keys. */
+const NAME_KEYS = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName', 'org.opencontainers.image.ref.name']
+const DIGEST_KEYS = ['io.kubernetes.cri-o.ImageRef', 'org.opencontainers.image.digest']
+const DIGEST = /sha256:[0-9a-f]{64}/
+
+/** Undefined where the runtime tells neither a name nor a digest. */
+export function imageOf(annotations: Readonly<Record<string, string>>): Image | undefined {
+  const pick = (keys: string[]) =>
+    keys.map((key) => annotations[key]).find((value) => value !== undefined && value !== '')
+  const name = pick(NAME_KEYS)
+  const digest = DIGEST.exec(pick(DIGEST_KEYS) ?? name ?? '')?.[0]
+  if (name === undefined && digest === undefined) return undefined
+  return { ...(name === undefined ? {} : { name: name.slice(0, 1024) }), ...(digest === undefined ? {} : { digest }) }
+}

@@ -1,0 +1,127 @@
+/**
+ * The policy document: text <-> PolicyDocument. Decoding refuses whatever is not exactly a policy (schema/policy.schema.json and
+ * what a schema cannot say), naming every bad place at once; encoding is deterministic to the byte.
+ */
+import { SandboxError } from '../errors.ts'
+import type { AllowedSyscall, Architecture, Comparison, PolicyDocument } from '../generated/policy.ts'
+import { validatePolicy } from '../generated/validate.js'
+import { parseObject } from '../json.ts'
+import { listProblems, schemaProblems } from '../validate.ts'
+import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
+import { decodeUint64 } from './uint64.ts'
+
+/** The version of the format that this program reads and writes. */
+export const POLICY_VERSION = 1
+
+export type ArchitectureName = keyof PolicyDocument['architectures']
+
+/** The size of a syscall's arguments, as libseccomp compares them. Bits. */
+export const ARGUMENT_BITS: Readonly<Record<ArchitectureName, 32 | 64>> = {
+  aarch64: 64,
+  arm: 32,
+  x32: 32,
+  x86: 32,
+  x86_64: 64,
+}
+
+/** The architectures of a document, sorted by name. */
+export function architecturesOf(policy: PolicyDocument): [ArchitectureName, Architecture][] {
+  const entries = Object.entries(policy.architectures) as [ArchitectureName, Architecture][]
+  return entries.sort(([a], [b]) => compareText(a, b))
+}
+
+/** Decodes a policy. `source` names it in messages (a path). Throws POLICY_INVALID. */
+export function decodePolicy(text: string, source: string): PolicyDocument {
+  const refuse = (problem: string): never => {
+    throw new SandboxError('POLICY_INVALID', `policy ${source}: ${problem}; learn it again or restore it`)
+  }
+  const value = parseObject(text, refuse)
+  if (value.version !== POLICY_VERSION) {
+    return refuse(`version ${JSON.stringify(value.version)} is not known (this program knows ${POLICY_VERSION})`)
+  }
+  const problems = schemaProblems(validatePolicy, value)
+  if (problems !== undefined) return refuse(problems)
+  const policy = value as unknown as PolicyDocument
+  const beyond = [...semanticProblems(policy)]
+  if (beyond.length > 0) return refuse(listProblems(beyond))
+  return canonicalPolicy(policy)
+}
+
+/** A policy with every list in its one order: equal policies are equal text. */
+export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
+  const architectures: PolicyDocument['architectures'] = {}
+  for (const [name, { known, syscalls }] of architecturesOf(policy)) {
+    architectures[name] = { known, syscalls: syscalls.map(canonicalSyscall).sort(compareSyscalls) }
+  }
+  const runs = [...policy.runs].sort((a, b) => compareText(a.started, b.started) || compareText(a.id, b.id))
+  return { version: POLICY_VERSION, name: policy.name, complete: runs.some((run) => run.complete), architectures, runs }
+}
+
+export function encodePolicy(policy: PolicyDocument): string {
+  return `${pretty(canonicalPolicy(policy), '')}\n`
+}
+
+function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
+  const { name, number, count, since, rules } = syscall
+  return {
+    ...(name === undefined ? { number: number as number } : { name }),
+    ...(count === undefined ? {} : { count }),
+    ...(since === undefined ? {} : { since }),
+    ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
+  }
+}
+
+/** What the schema cannot say. */
+function* semanticProblems(policy: PolicyDocument): Generator<string> {
+  for (const [architecture, { syscalls }] of architecturesOf(policy)) {
+    const seen = new Set<string>()
+    for (const [index, syscall] of syscalls.entries()) {
+      const at = `/architectures/${architecture}/syscalls/${index}`
+      if ((syscall.name === undefined) === (syscall.number === undefined))
+        yield `${at}: expected either a name or a number`
+      const key = syscallKey(syscall)
+      if (seen.has(key)) yield `${at}: ${JSON.stringify(key)} stands in the list twice`
+      seen.add(key)
+      for (const [number, rule] of (syscall.rules ?? []).entries())
+        yield* ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`)
+    }
+  }
+  const ids = new Set(policy.runs.map(({ id }) => id))
+  if (ids.size < policy.runs.length) yield '/runs: two runs have the same id'
+  if (policy.complete !== policy.runs.some((run) => run.complete)) {
+    yield `/complete: is ${policy.complete}, but the runs say ${!policy.complete}`
+  }
+}
+
+function* ruleProblems(rule: Comparison[], bits: number, at: string): Generator<string> {
+  // One comparison per argument: runtimes read several on one argument as alternatives, which would widen the policy.
+  if (new Set(rule.map(({ index }) => index)).size < rule.length) yield `${at}: compares one argument twice`
+  for (const [index, { op, value, mask }] of rule.entries()) {
+    if ((op === 'masked==') !== (mask !== undefined))
+      yield `${at}/${index}: a mask goes with masked==, and only with it`
+    for (const [key, number] of Object.entries({ value, mask: mask ?? 0 })) {
+      if (decodeUint64(number) >> BigInt(bits) !== 0n)
+        yield `${at}/${index}/${key}: ${number} does not fit ${bits} bits`
+    }
+  }
+}
+
+/** Short values on one line, others a line for each member: a new syscall is one new line in a diff. */
+function pretty(value: unknown, indent: string): string {
+  const flat = JSON.stringify(value)
+  const leaf = typeof value !== 'object' || value === null
+  if (leaf || (flat.length <= 120 && indent.length >= 4)) return spaced(value)
+  const inner = `${indent}  `
+  if (Array.isArray(value)) {
+    return value.length === 0 ? '[]' : `[\n${value.map((item) => inner + pretty(item, inner)).join(',\n')}\n${indent}]`
+  }
+  const members = Object.entries(value).map(([key, item]) => `${inner}${JSON.stringify(key)}: ${pretty(item, inner)}`)
+  return members.length === 0 ? '{}' : `{\n${members.join(',\n')}\n${indent}}`
+}
+
+function spaced(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(spaced).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${spaced(item)}`)
+  return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
+}

@@ -1,0 +1,103 @@
+/** Policy -> the seccomp profile that runc, crun, Docker and podman read (runtime-spec, config-linux.md#seccomp). Pure. */
+import { SandboxError } from '../errors.ts'
+import type { AllowedSyscall, Comparison, PolicyDocument } from '../generated/policy.ts'
+import type { ViolationAction } from '../oci/annotations.ts'
+import { type ArchitectureName, architecturesOf } from './document.ts'
+import { RUNTIME_CALLS } from './runtime-calls.ts'
+import { decodeUint64 } from './uint64.ts'
+
+export interface ProfileArgument {
+  readonly index: number
+  readonly value: bigint
+  readonly valueTwo: bigint
+  readonly op: string
+}
+
+export interface ProfileSyscall {
+  readonly names: readonly string[]
+  readonly action: 'SCMP_ACT_ALLOW'
+  readonly args?: readonly ProfileArgument[]
+}
+
+export interface Profile {
+  readonly defaultAction: string
+  readonly defaultErrnoRet?: number
+  readonly architectures: readonly string[]
+  readonly syscalls: readonly ProfileSyscall[]
+}
+
+export const SCMP_ARCH: Record<ArchitectureName, string> = {
+  aarch64: 'SCMP_ARCH_AARCH64',
+  arm: 'SCMP_ARCH_ARM',
+  x32: 'SCMP_ARCH_X32',
+  x86: 'SCMP_ARCH_X86',
+  x86_64: 'SCMP_ARCH_X86_64',
+}
+
+const DEFAULT_ACTION: Record<ViolationAction, Pick<Profile, 'defaultAction' | 'defaultErrnoRet'>> = {
+  errno: { defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 1 },
+  kill: { defaultAction: 'SCMP_ACT_KILL_PROCESS' },
+  log: { defaultAction: 'SCMP_ACT_LOG' },
+}
+
+const OPERATOR: Record<Comparison['op'], string> = {
+  '==': 'SCMP_CMP_EQ',
+  '!=': 'SCMP_CMP_NE',
+  '<': 'SCMP_CMP_LT',
+  '<=': 'SCMP_CMP_LE',
+  '>': 'SCMP_CMP_GT',
+  '>=': 'SCMP_CMP_GE',
+  'masked==': 'SCMP_CMP_MASKED_EQ',
+}
+
+export interface ExportOptions {
+  readonly action: ViolationAction
+  /** Add what runtimes call themselves before the program starts. Without it no runtime can start a container with the profile. */
+  readonly runtimeCalls: boolean
+}
+
+/** Throws EXPORT_IMPOSSIBLE where a profile could not say what the policy says, rather than widen it. */
+export function exportOci(policy: PolicyDocument, { action, runtimeCalls }: ExportOptions): Profile {
+  const [first, ...others] = architecturesOf(policy)
+  if (first === undefined) throw impossible(policy, 'it allows nothing; learn the container first')
+  const [architecture, { syscalls }] = first
+  if (others.length > 0) {
+    const names = architecturesOf(policy)
+      .map(([name]) => name)
+      .join(' and ')
+    throw impossible(
+      policy,
+      `a profile has one list for all architectures, but the policy has a list each for ${names}; choose one with --architecture`,
+    )
+  }
+  const unnamed = syscalls.filter(({ name }) => name === undefined).map(({ number }) => number)
+  if (unnamed.length > 0)
+    throw impossible(
+      policy,
+      `a profile has no way to say syscall number ${unnamed.join(', ')}, which had no name when it was learned`,
+    )
+
+  const whole = syscalls.filter(({ rules }) => rules === undefined).map(({ name }) => name as string)
+  const names = [...new Set([...whole, ...(runtimeCalls ? RUNTIME_CALLS : [])])].sort()
+  const ruled = syscalls.filter(({ name }) => !names.includes(name as string))
+  return {
+    ...DEFAULT_ACTION[action],
+    architectures: [SCMP_ARCH[architecture]],
+    syscalls: [{ names, action: 'SCMP_ACT_ALLOW' }, ...ruled.flatMap(ruledSyscalls)],
+  }
+}
+
+function ruledSyscalls({ name, rules = [] }: AllowedSyscall): ProfileSyscall[] {
+  return rules.map((rule) => ({ names: [name as string], action: 'SCMP_ACT_ALLOW', args: rule.map(argument) }))
+}
+
+function argument({ index, op, value, mask }: Comparison): ProfileArgument {
+  const operand = decodeUint64(value)
+  // SCMP_CMP_MASKED_EQ: (argument & value) == valueTwo.
+  if (mask !== undefined) return { index, value: decodeUint64(mask), valueTwo: operand, op: OPERATOR[op] }
+  return { index, value: operand, valueTwo: 0n, op: OPERATOR[op] }
+}
+
+function impossible(policy: PolicyDocument, reason: string): SandboxError {
+  return new SandboxError('EXPORT_IMPOSSIBLE', `policy ${policy.name} cannot be exported: ${reason}`)
+}

@@ -1,0 +1,110 @@
+/**
+ * The host's store of policies:
+ *
+ *   STORE/policies/NAME/policy.json   the policy
+ *   STORE/policies/NAME/runs/         records of runs that are not in it yet, as the tracer writes them
+ *   STORE/policies/NAME/lock          held by whoever changes policy.json
+ *   STORE/cache/                      compiled filters
+ *   STORE/journal.ndjson              refusals, and what became of each enforced container
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { SandboxError } from '../errors.ts'
+import type { PolicyDocument } from '../generated/policy.ts'
+import { makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
+import { decodePolicy, encodePolicy } from './document.ts'
+import { isPolicyName, NAME_RULE } from './name.ts'
+
+export class Store {
+  readonly root: string
+
+  constructor(root: string) {
+    this.root = root
+  }
+
+  directory(name: string): string {
+    if (!isPolicyName(name)) {
+      throw new SandboxError('USAGE', `${JSON.stringify(name)} is no policy's name: ${NAME_RULE}`)
+    }
+    return join(this.root, 'policies', name)
+  }
+
+  runs(name: string): string {
+    return join(this.directory(name), 'runs')
+  }
+
+  /** Makes the directories of a policy, and checks those that were there. */
+  prepare(name: string): void {
+    makeDirectory(this.runs(name), 0o755)
+    for (const path of [this.root, join(this.root, 'policies'), this.directory(name), this.runs(name)])
+      trustedDirectory(path)
+  }
+
+  /** Whether the policy has a directory; throws STORE_UNSAFE where others could change it or one above it in the store. */
+  #trusted(name: string): boolean {
+    return [this.root, join(this.root, 'policies'), this.directory(name)].every(trustedDirectory)
+  }
+
+  /** The names of the policies, sorted: each directory that may hold one. */
+  list(): string[] {
+    const directory = join(this.root, 'policies')
+    if (!trustedDirectory(directory)) return []
+    return readdirSync(directory).filter(isPolicyName).sort()
+  }
+
+  /** The policy's text as it is stored, or undefined where nothing has been stored. Throws STORE_UNSAFE. */
+  readText(name: string): Buffer | undefined {
+    if (!this.#trusted(name)) return undefined
+    return readTrusted(join(this.directory(name), 'policy.json'))
+  }
+
+  /** Throws POLICY_NOT_FOUND, POLICY_INVALID, STORE_UNSAFE. */
+  read(name: string): PolicyDocument {
+    const text = this.readText(name)
+    if (text === undefined) throw this.notFound(name)
+    return this.decode(name, text)
+  }
+
+  decode(name: string, text: Buffer): PolicyDocument {
+    const path = join(this.directory(name), 'policy.json')
+    const policy = decodePolicy(text.toString('utf8'), path)
+    if (policy.name !== name) {
+      throw new SandboxError(
+        'POLICY_INVALID',
+        `policy ${path}: /name: is ${JSON.stringify(policy.name)}, but it is stored as ${name}`,
+      )
+    }
+    return policy
+  }
+
+  notFound(name: string): SandboxError {
+    return new SandboxError(
+      'POLICY_NOT_FOUND',
+      `there is no policy ${name} in ${this.root}; run the container once with io.sandbox.mode=learn and io.sandbox.policy=${name}`,
+    )
+  }
+
+  /** Changes a policy, alone: reads it, hands it to `change`, writes what that returns. */
+  async update(
+    name: string,
+    change: (policy: PolicyDocument | undefined) => PolicyDocument | undefined,
+  ): Promise<void> {
+    // Only who changes policies loads what locks are made of.
+    const { withLock } = await import('../host/lock.ts')
+    await withLock(join(this.directory(name), 'lock'), () => {
+      const text = this.readText(name)
+      const before = text === undefined ? undefined : this.decode(name, text)
+      const after = change(before)
+      if (after === undefined) return
+      const encoded = encodePolicy(after)
+      if (encoded !== text?.toString('utf8')) {
+        writeAtomic(join(this.directory(name), 'policy.json'), encoded, { durable: true })
+      }
+    })
+  }
+
+  /** The files in a policy's runs/, sorted. */
+  runFiles(name: string): string[] {
+    return this.#trusted(name) && trustedDirectory(this.runs(name)) ? readdirSync(this.runs(name)).sort() : []
+  }
+}

@@ -1,0 +1,38 @@
+/** What a validator compiled from a JSON Schema finds wrong, as lines for people: JSON pointer, what was expected, what was found. */
+import type { ErrorObject, ValidateFunction } from 'ajv'
+
+/** More problems than this are counted, not listed. */
+const MAX_PROBLEMS = 8
+
+/** The problems of a value, in one line; undefined where the value is valid. */
+export function schemaProblems(validate: ValidateFunction, value: unknown): string | undefined {
+  return validate(value) ? undefined : listProblems((validate.errors ?? []).map(describe))
+}
+
+/** Problems ("/pointer: text") in one line, one for each place. */
+export function listProblems(problems: readonly string[]): string {
+  // Of the errors at one place the last says most: the alternatives of a oneOf come before the oneOf itself.
+  const byPlace = new Map(problems.map((problem) => [problem.slice(0, problem.indexOf(':')), problem]))
+  const texts = [...byPlace.values()]
+  const rest = texts.length > MAX_PROBLEMS ? [`and ${texts.length - MAX_PROBLEMS} more`] : []
+  return [...texts.slice(0, MAX_PROBLEMS), ...rest].join('; ')
+}
+
+function describe({ instancePath, keyword, message, params, data }: ErrorObject): string {
+  const at = instancePath || '/'
+  switch (keyword) {
+    case 'additionalProperties':
+      return `${at}: unknown key ${JSON.stringify(params.additionalProperty)}`
+    case 'oneOf': // the schemas have one: an unsigned 64-bit integer
+      return `${at}: ${quote(data)} is not an integer from 0 to 2^53 - 1, nor a string with a 64-bit one`
+    case 'enum':
+      return `${at}: ${quote(data)} is not one of ${params.allowedValues.join(', ')}`
+    default:
+      return `${at}: ${message}, found ${quote(data)}`
+  }
+}
+
+function quote(data: unknown): string {
+  const text = JSON.stringify(data, (_, value) => (typeof value === 'bigint' ? Number(value) : value)) ?? 'nothing'
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text
+}
