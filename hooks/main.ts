@@ -1,0 +1,65 @@
+/** oci-sandbox hook NAME: what a runtime is pointed at. */
+import { loadSettings } from '../src/decide/settings.ts'
+import { asSandboxError, oneLine, SandboxError } from '../src/errors.ts'
+import { appendJournal } from '../src/host/journal.ts'
+import { printError } from '../src/host/output.ts'
+import { readStdin } from '../src/host/stdin.ts'
+import { decodeState, type State } from '../src/oci/state.ts'
+import { hookContext } from './context.ts'
+import { enforce } from './enforce.ts'
+import { learn } from './learn.ts'
+
+const HOOKS = { learn, enforce }
+
+type HookName = keyof typeof HOOKS
+
+const NAMES = Object.keys(HOOKS) as HookName[]
+
+/**
+ * Runs a hook and returns its exit code. Any error ends in exit code 1 with one line on standard error (which the runtime shows) and in
+ * the journal: the container then does not start.
+ */
+export async function runHook(args: readonly string[]): Promise<number> {
+  let store: string | undefined
+  let state: State | undefined
+  try {
+    const { name, config } = parse(args)
+    const settings = loadSettings(config)
+    store = settings.store
+    state = decodeState(readStdin())
+    await HOOKS[name](hookContext(settings, state))
+    return 0
+  } catch (cause) {
+    const error = asSandboxError(cause)
+    const message = oneLine(error)
+    printError(`oci-sandbox: ${message} [${error.code}]\n`)
+    if (store !== undefined) {
+      // After the container's end there is nothing left to refuse.
+      const event = state?.status === 'stopped' ? 'failed' : 'refused'
+      appendJournal(store, { event, code: error.code, container: state?.id, message })
+    }
+    return 1
+  }
+}
+
+/** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
+function parse(args: readonly string[]): { name: HookName; config: string | undefined } {
+  const usage = (problem: string) =>
+    new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook ${NAMES.join('|')} [--config FILE]`)
+  let config: string | undefined
+  const names: string[] = []
+  for (let index = 0; index < args.length; index++) {
+    const argument = args[index] as string
+    if (argument === '--config') {
+      config = args[++index]
+      if (config === undefined) throw usage('--config: expected a file')
+    } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
+    else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
+    else names.push(argument)
+  }
+  const name = NAMES.find((hook) => hook === names[0])
+  if (name === undefined || names.length !== 1) {
+    throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
+  }
+  return { name, config }
+}
