@@ -1,0 +1,136 @@
+/** Containers on stock runc, run to their end one after the other, in a workspace that is removed at the end. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { BUILD } from './paths.ts'
+
+export interface Hook {
+  readonly path: string
+  readonly args: readonly string[]
+}
+
+export interface Container {
+  readonly args: readonly string[]
+  readonly env?: readonly string[]
+  /** Host directories that the container may read, by the place where it sees them. */
+  readonly mounts?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly hooks?: { readonly createRuntime?: readonly Hook[]; readonly poststop?: readonly Hook[] }
+  /** linux.seccomp: a profile that the runtime itself loads. */
+  readonly seccomp?: unknown
+}
+
+export interface Run {
+  /** From the start of `runc run` to its end. */
+  readonly ms: number
+  readonly stdout: string
+}
+
+export class Workspace {
+  readonly directory: string
+  readonly #root: string
+  readonly #state: string
+  #count = 0
+
+  constructor() {
+    mkdirSync(BUILD, { recursive: true })
+    this.directory = mkdtempSync(join(BUILD, 'run-'))
+    this.#root = this.folder('rootfs')
+    this.#state = join(this.directory, 'runc')
+    for (const name of ['usr', 'etc', 'bench', 'tree', 'proc', 'dev', 'tmp']) mkdirSync(join(this.#root, name))
+    for (const name of ['bin', 'lib', 'lib32', 'lib64', 'sbin']) symlinkSync(`usr/${name}`, join(this.#root, name))
+  }
+
+  folder(name: string): string {
+    const path = join(this.directory, name)
+    mkdirSync(path, { recursive: true })
+    return path
+  }
+
+  /** A host configuration with a store of its own. */
+  store(name: string): Store {
+    const root = this.folder(`store-${name}`)
+    const config = join(this.directory, `${name}.json`)
+    writeFileSync(config, JSON.stringify({ store: root }))
+    return { root, config }
+  }
+
+  /** Writes a bundle; the result runs it and throws where the container does not end with exit code 0. */
+  prepare(container: Container): () => Run {
+    const id = `oci-sandbox-bench-${process.pid}-${++this.#count}`
+    const bundle = this.folder(id)
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(configJson(container, this.#root)))
+    return () => {
+      const start = process.hrtime.bigint()
+      const ended = spawnSync('runc', ['--root', this.#state, 'run', '--bundle', bundle, id], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        encoding: 'utf8',
+      })
+      const ms = Number(process.hrtime.bigint() - start) / 1e6
+      if (ended.status !== 0) {
+        const how = ended.error?.message ?? `exit code ${ended.status}, signal ${ended.signal}: ${ended.stderr.trim()}`
+        throw new Error(`runc run of ${container.args.join(' ')}: ${how}`)
+      }
+      return { ms, stdout: ended.stdout }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    // A container that is left (an interrupted run) would keep its bundle busy.
+    const { stdout } = spawnSync('runc', ['--root', this.#state, 'list', '--quiet'], { encoding: 'utf8' })
+    for (const id of (stdout ?? '').split('\n').filter(Boolean)) {
+      spawnSync('runc', ['--root', this.#state, 'delete', '--force', id])
+    }
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+export interface Store {
+  readonly root: string
+  /** The host configuration that names it. */
+  readonly config: string
+}
+
+/** The host's /usr, read only, in a root file system of its own: what is measured is the host's dd, tar, python, gcc and strace. */
+function configJson({ args, env, mounts, annotations, hooks, seccomp }: Container, root: string) {
+  const binds = Object.entries({ '/usr': '/usr', '/etc': '/etc', ...mounts })
+  return {
+    ociVersion: '1.0.2',
+    hostname: 'bench',
+    root: { path: root, readonly: true },
+    process: {
+      user: { uid: 0, gid: 0 },
+      cwd: '/',
+      args,
+      env: ['PATH=/usr/bin:/bin', 'LANG=C.UTF-8', ...(env ?? [])],
+      noNewPrivileges: true,
+    },
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc' },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
+      { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777'] },
+      ...binds.map(([destination, source]) => ({
+        destination,
+        type: 'bind',
+        source,
+        options: ['bind', 'ro', 'nosuid', 'nodev'],
+      })),
+    ],
+    linux: {
+      namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
+      ...(seccomp === undefined ? {} : { seccomp }),
+    },
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(hooks === undefined ? {} : { hooks: withEnvironment(hooks) }),
+  }
+}
+
+/** As in the manifests of hooks/hooks.d. */
+function withEnvironment(hooks: NonNullable<Container['hooks']>) {
+  return Object.fromEntries(
+    Object.entries(hooks).map(([stage, list]) => [
+      stage,
+      list.map((hook: Hook) => ({ ...hook, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] })),
+    ]),
+  )
+}

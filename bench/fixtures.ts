@@ -1,0 +1,25 @@
+/** What is measured: a copy of the build, and the small programs in bench/fixtures, compiled. */
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DIST, FIXTURE_SOURCES, FIXTURES, MEASURED } from './paths.ts'
+
+const PROGRAMS = ['exit', 'empty-hook', 'timed-hook', 'threads', 'calls']
+
+/** Static, as what the dynamic linker does is not what is measured. */
+export function compileFixtures(): void {
+  mkdirSync(FIXTURES, { recursive: true })
+  for (const name of PROGRAMS) {
+    const source = join(FIXTURE_SOURCES, `${name}.c`)
+    execFileSync('gcc', ['-O2', '-Wall', '-Wextra', '-static', '-pthread', '-o', join(FIXTURES, name), source])
+  }
+  copyFileSync(join(FIXTURE_SOURCES, 'small.c'), join(FIXTURES, 'small.c'))
+}
+
+export function copyBuild(): void {
+  mkdirSync(MEASURED, { recursive: true })
+  for (const name of ['oci-sandbox', 'oci-sandbox-tracer']) {
+    rmSync(join(MEASURED, name), { force: true }) // a program that still runs cannot be written to
+    copyFileSync(join(DIST, name), join(MEASURED, name))
+  }
+}
