@@ -1,0 +1,72 @@
+/** 200 containers learned and 200 enforced, several at a time (TEST_ALL: 1,000 each). */
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'tap'
+import type { Run } from '../../src/generated/policy.ts'
+import { encodePolicy } from '../../src/policy/document.ts'
+import { until } from '../lib/events.ts'
+import { namesOf, Sandbox } from '../lib/sandbox.ts'
+
+const COUNT = process.env.TEST_ALL ? 1000 : 200
+const AT_ONCE = 6
+
+/** Runs work(0) to work(count - 1), AT_ONCE at a time. */
+async function inParallel<T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = []
+  let next = 0
+  const lane = async () => {
+    while (next < count) {
+      const index = next++
+      results[index] = await work(index)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  return results
+}
+
+function processesOf(sandbox: Sandbox): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8')
+      } catch {
+        return ''
+      }
+    })
+    .filter((command) => command.includes(sandbox.directory) && !command.startsWith('runc\0delete'))
+}
+
+test(`${COUNT} containers learned, ${AT_ONCE} at a time, into one policy, and as many enforced`, {
+  timeout: 600_000,
+}, async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const learned = await inParallel(COUNT, (index) =>
+    sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello', 'exit', String(index % 100)] }),
+  )
+  const wrong = learned.filter(({ exitCode, stdout }, index) => exitCode !== index % 100 || stdout !== 'hello: ok')
+  t.same(wrong, [], 'every exit code and output is right')
+
+  const policy = await sandbox.policy()
+  t.equal(policy.runs.length, COUNT, 'every run is in the policy')
+  const first = policy.runs[0]
+  const alike = ({ complete, reason, distinct, calls, lost }: Run) =>
+    JSON.stringify({ complete, reason, distinct, calls, lost })
+  const others = policy.runs.filter((run) => first === undefined || alike(run) !== alike(first))
+  t.same(others, [], 'all complete, all alike')
+  t.ok(policy.complete)
+  t.equal(encodePolicy(policy), readFileSync(sandbox.policyPath(), 'utf8'))
+
+  // The same program learned once: the same list.
+  await sandbox.run({ mode: 'learn', policy: 'once', args: ['/fixtures/act', 'hello', 'exit', '1'] })
+  t.same(namesOf(await sandbox.policy('once')), namesOf(policy), 'one and the same policy')
+
+  const enforced = await inParallel(COUNT, (index) =>
+    sandbox.run({ mode: 'enforce', args: ['/fixtures/act', 'hello', 'socket', 'exit', String(index % 100)] }),
+  )
+  const refusal = 'hello: ok\nsocket: Operation not permitted'
+  t.same(
+    enforced.filter(({ exitCode, stdout }, index) => exitCode !== index % 100 || stdout !== refusal),
+    [],
+  )
+  await until('no process is left', () => processesOf(sandbox).length === 0)
+})

@@ -1,0 +1,114 @@
+import { test } from 'tap'
+import { policyOfRun } from '../../src/learn/run.ts'
+import { decodeStream } from '../../src/learn/stream.ts'
+
+const lines = [
+  '{"event":"hello","protocol":1,"version":"0.1.0","runId":"r","kernel":"6.18","machine":"x86_64","pid":9,"tracerPid":8,"tracerStart":7,"bootId":"b","started":"2026-11-21T00:00:00.000Z"}',
+  '{"event":"attached","threads":7}',
+  '{"event":"exec","exe":"/bin/x"}',
+  '{"event":"seen","arch":"x86_64","nr":0}',
+  `{"event":"program","exe":"/bin/x","sha256":"${'a'.repeat(64)}"}`,
+  '{"event":"seen","arch":"x86_64","nr":999}',
+  '{"event":"seen","arch":"x86","nr":4}',
+  '{"event":"count","arch":"x86_64","nr":0,"count":12}',
+  '{"event":"count","arch":"x86_64","nr":999,"count":1}',
+  '{"event":"count","arch":"x86","nr":4,"count":2}',
+  '{"event":"finish","ended":"2026-11-21T00:00:01.000Z","exit":{"code":3},"complete":true,"reason":"exited","calls":15,"distinct":3,"tasks":2,"lost":{"tasks":0,"calls":0,"writes":0}}',
+]
+const whole = `${lines.join('\n')}\n`
+
+const names: Record<string, string> = { 'x86_64 0': 'read', 'x86 4': 'write' }
+const table = { nameOf: (arch: string, nr: number) => names[`${arch} ${nr}`], highest: () => 471 }
+const learned = (text: string) => policyOfRun('p', 'r', decodeStream(text), { container: 'c' }, table)
+
+test('a whole record becomes the policy of a complete run', async (t) => {
+  const policy = learned(whole)
+  t.equal(policy.complete, true)
+  t.same(policy.architectures, {
+    x86: {
+      known: 471,
+      syscalls: [
+        { name: 'restart_syscall' },
+        { name: 'rt_sigreturn' },
+        { name: 'sigreturn' },
+        { name: 'write', count: 2, since: 'r' },
+      ],
+    },
+    x86_64: {
+      known: 471,
+      syscalls: [
+        { name: 'read', count: 12, since: 'r' },
+        { name: 'restart_syscall' },
+        { name: 'rt_sigreturn' },
+        { number: 999, count: 1, since: 'r' },
+      ],
+    },
+  })
+  t.same(policy.runs, [
+    {
+      id: 'r',
+      container: 'c',
+      program: { path: '/bin/x', digest: `sha256:${'a'.repeat(64)}` },
+      kernel: '6.18',
+      machine: 'x86_64',
+      backend: 'ptrace-syscall',
+      detail: 'names',
+      started: '2026-11-21T00:00:00.000Z',
+      ended: '2026-11-21T00:00:01.000Z',
+      complete: true,
+      reason: 'exited',
+      exit: { code: 3 },
+      calls: 15,
+      distinct: 3,
+      tasks: 2,
+      lost: { tasks: 0, calls: 0, writes: 0 },
+    },
+  ])
+})
+
+test('a record that ends anywhere keeps what it has and is never complete', async (t) => {
+  let kept = 0
+  for (let length = 0; length < whole.length; length++) {
+    const policy = learned(whole.slice(0, length))
+    if (policy.complete) return t.fail(`complete after ${length} of ${whole.length} bytes`)
+    kept = Math.max(kept, policy.architectures.x86_64?.syscalls.length ?? 0)
+  }
+  t.equal(kept, 4)
+  t.match(learned(whole.slice(0, whole.indexOf('{"event":"count"'))).runs[0], {
+    complete: false,
+    reason: 'the tracer was ended before the program',
+    calls: 3,
+  })
+})
+
+test('a damaged record is never complete', async (t) => {
+  for (const [index, line] of lines.entries()) {
+    if (line.includes('attached') || line.includes('"exec"') || line.includes('program')) continue
+    const damaged = lines.with(index, '\0'.repeat(line.length)).join('\n')
+    t.equal(learned(`${damaged}\n`).complete, false, line.slice(0, 40))
+  }
+  const missing = lines.filter((line) => !line.includes('"nr":999')).join('\n')
+  t.match(learned(`${missing}\n`).runs[0], { complete: false, reason: /says that it holds 3 calls, but it holds 2/ })
+})
+
+test('a tracer that says that it lost something is believed', async (t) => {
+  const lost = whole
+    .replace('"complete":true,"reason":"exited"', '"complete":false,"reason":"escaped"')
+    .replace('"tasks":0', '"tasks":1')
+  t.match(learned(lost).runs[0], { complete: false, reason: 'escaped', lost: { tasks: 1 } })
+})
+
+test('x32 calls get their bit, numbers that no kernel can have are left out', async (t) => {
+  const seen = ['x32","nr":3', 'x86_64","nr":-1', 'x86_64","nr":99999', 'x86_64","nr":4294967295'].map(
+    (call) => `{"event":"seen","arch":"${call}}\n`,
+  )
+  const { architectures } = learned(seen.join(''))
+  t.same(
+    architectures.x32?.syscalls.filter(({ number }) => number !== undefined),
+    [{ number: 0x40000003, count: 1, since: 'r' }],
+  )
+  t.same(
+    architectures.x86_64?.syscalls.filter(({ number }) => number !== undefined),
+    [{ number: 99999, count: 1, since: 'r' }],
+  )
+})
