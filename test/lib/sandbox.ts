@@ -81,7 +81,8 @@ export class Sandbox {
   static async create(t: Teardown, config: object = {}): Promise<Sandbox> {
     if (!existsSync(DEBIAN)) throw new Error('build/demo/rootfs is missing: make test makes it')
     const sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'oci-sandbox-test-')))
-    t.teardown(() => rmSync(sandbox.directory, { recursive: true, force: true }))
+    // conmon cleans up after a container once `podman run` has returned: what it writes meanwhile makes a removal fail with ENOTEMPTY.
+    t.teardown(() => rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
     chmodSync(sandbox.directory, 0o755)
     const fixtures = join(FIXTURES, String(process.pid))
     if (!existsSync(fixtures)) {
