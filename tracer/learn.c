@@ -26,6 +26,7 @@ static const char help[] =
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
+    "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
     "  --run-id ID          put ID into the first line\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
@@ -34,8 +35,22 @@ struct arguments {
   pid_t pid;
   const char *output;
   const char *run_id;
+  enum learn_backend backend;
   uint64_t preallocate;
 };
+
+/* By enum learn_backend; the record and the policy name them so. */
+static const char *const backends[] = {"auto", "ptrace-syscall"};
+
+static bool parse_backend(const char *text, enum learn_backend *backend) {
+  for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+    if (strcmp(text, backends[i]) != 0) continue;
+    *backend = (enum learn_backend)i;
+    return true;
+  }
+  message_usage("--backend %s: expected auto or ptrace-syscall", text);
+  return false;
+}
 
 void learn_line_exec(struct learn *learn) {
   char buffer[32768];
@@ -107,7 +122,7 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
   if (arguments->run_id) text_json_string(&line, arguments->run_id);
   else text_format(&line, "null");
-  text_format(&line, ",\"kernel\":");
+  text_format(&line, ",\"backend\":\"%s\",\"kernel\":", backends[learn->backend]);
   text_json_string(&line, name.release);
   text_format(&line, ",\"machine\":");
   text_json_string(&line, name.machine);
@@ -161,6 +176,7 @@ static void run(void *context) {
   static struct learn learn; /* large, and zero to begin with */
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
+  learn.backend = arguments->backend == LEARN_AUTO ? LEARN_PTRACE_SYSCALL : arguments->backend;
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
@@ -178,6 +194,7 @@ static void run(void *context) {
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
+      {"backend", required_argument, NULL, 'b'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {0},
   };
@@ -191,6 +208,9 @@ int learn_command(int argc, char **argv) {
         break;
       case 'o':
         arguments.output = optarg;
+        break;
+      case 'b':
+        if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");

@@ -7,8 +7,11 @@
 #include "tasks.h"
 #include "wait.h"
 
+enum learn_backend { LEARN_AUTO, LEARN_PTRACE_SYSCALL };
+
 struct learn {
   pid_t init; /* the container's init, thread-group id */
+  enum learn_backend backend; /* never LEARN_AUTO */
   struct stream stream;
   struct record record;
   struct tasks tasks;

@@ -67,7 +67,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
           },
         }),
     ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
-    backend: 'ptrace-syscall',
+    backend: hello?.backend ?? 'ptrace-syscall',
     detail: 'names',
     started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
     ...(finish === undefined ? {} : { ended: finish.ended }),

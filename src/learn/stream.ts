@@ -1,4 +1,5 @@
 /** The tracer's record of a run (tracer/README.md, protocol 1): NDJSON text -> Trace. Pure. */
+import type { Run } from '../generated/policy.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
 
 /** The version of the tracer's protocol that is understood here. */
@@ -11,6 +12,8 @@ export interface Call {
 }
 
 export interface Hello {
+  /** How the tracer watched: the schema's names. */
+  readonly backend: Run['backend']
   readonly kernel: string
   readonly machine: string
   readonly tracerPid: number

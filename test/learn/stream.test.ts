@@ -3,7 +3,7 @@ import { policyOfRun } from '../../src/learn/run.ts'
 import { decodeStream } from '../../src/learn/stream.ts'
 
 const lines = [
-  '{"event":"hello","protocol":1,"version":"0.1.0","runId":"r","kernel":"6.18","machine":"x86_64","pid":9,"tracerPid":8,"tracerStart":7,"bootId":"b","started":"2026-11-21T00:00:00.000Z"}',
+  '{"event":"hello","protocol":1,"version":"0.1.0","runId":"r","backend":"ptrace-syscall","kernel":"6.18","machine":"x86_64","pid":9,"tracerPid":8,"tracerStart":7,"bootId":"b","started":"2026-11-21T00:00:00.000Z"}',
   '{"event":"attached","threads":7}',
   '{"event":"exec","exe":"/bin/x"}',
   '{"event":"seen","arch":"x86_64","nr":0}',
