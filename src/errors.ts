@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'FILTER_UNPROVED'
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'
+  | 'IMPORT_INVALID'
+  | 'INPUT_UNREADABLE'
   | 'INTERNAL'
 
 export class SandboxError extends Error {

@@ -1,4 +1,4 @@
-import type { PolicyDocument, Run } from '../generated/policy.ts'
+import type { Import, PolicyDocument, Run } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { architecturesOf, encodePolicy } from '../policy/document.ts'
 import { syscallKey } from '../policy/syscalls.ts'
@@ -51,7 +51,13 @@ function describe(policy: PolicyDocument): string {
         ...recent.map((run) => row(policy, run)),
       ]),
     )
+  const imports = policy.imports ?? []
+  if (imports.length > 0) text.push('\nimported:\n', table(imports.map(importRow)))
   return text.join('')
+}
+
+function importRow({ format, source = '-', digest, date }: Import): string[] {
+  return [`  ${date.slice(0, 19)}Z`, format, source, digest.slice(0, 'sha256:'.length + 12)]
 }
 
 function row(policy: PolicyDocument, run: Run): string[] {
