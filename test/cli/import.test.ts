@@ -116,3 +116,33 @@ test('a policy of this program under another name', async (t) => {
   t.match(await sandbox.policy('copy'), { name: 'copy', imports: [{ format: 'policy', source: 'web.json' }] })
   t.match(readFileSync(sandbox.policyPath('copy'), 'utf8'), /"name": "read"/)
 })
+
+test('policy export in every format; what is exported can be imported again', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const rules = [[{ index: 0, op: '==' as const, value: 1 }]]
+  const web = policy(['read', 'exit_group', { name: 'socket', rules }], { name: 'web' })
+  sandbox.writePolicy(encodePolicy(web), 'web')
+  const file = (name: string) => join(sandbox.directory, name)
+  for (const format of ['oci', 'docker', 'kubernetes', 'spo']) {
+    const args = ['--format', format, '--no-runtime-calls', '-o', file(format)]
+    t.match(await sandbox.cli('policy', 'export', 'web', ...args), { exitCode: 0, stdout: '', stderr: '' })
+    t.match(await sandbox.cli('import', '--format', format, file(format), '--name', `web-${format}`), { exitCode: 0 })
+    const again = await sandbox.policy(`web-${format}`)
+    t.same(again.architectures, web.architectures, format)
+  }
+  t.match(readFileSync(file('spo'), 'utf8'), /^apiVersion: .*\nkind: SeccompProfile\nmetadata:\n {2}name: web\n/)
+  const pfc = await sandbox.cli('policy', 'export', 'web', '--format', 'pfc')
+  t.match(pfc.stdout, /^# policy web\n# x86_64: numbers above 471 get ENOSYS first\n#\n# pseudo filter code start/)
+  await sandbox.cli('policy', 'export', 'web', '--format', 'bpf', '-o', file('bpf'))
+  await sandbox.cli('compile', 'web', '-o', file('compiled'))
+  t.same(readFileSync(file('bpf')), readFileSync(file('compiled')))
+  t.match(await sandbox.cli('policy', 'export', 'web', '--format', 'systemd'), {
+    exitCode: 1,
+    stderr: /rules for socket; allow any arguments with --lossy \[EXPORT_IMPOSSIBLE\]$/,
+  })
+  t.match(await sandbox.cli('policy', 'export', 'web', '--format', 'systemd', '--lossy'), {
+    exitCode: 0,
+    stdout: /\nSystemCallFilter=exit_group read socket\nSystemCallErrorNumber=EPERM$/,
+    stderr: 'oci-sandbox: widened to any arguments: socket (x86_64)',
+  })
+})
