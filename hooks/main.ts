@@ -27,8 +27,7 @@ export async function runHook(args: readonly string[]): Promise<number> {
     const settings = loadSettings(config)
     store = settings.store
     state = decodeState(readStdin())
-    await HOOKS[name](hookContext(settings, state))
-    return 0
+    return await HOOKS[name](hookContext(settings, state))
   } catch (cause) {
     const error = asSandboxError(cause)
     const message = oneLine(error)
