@@ -1,6 +1,7 @@
 import type { PolicyDocument, Run } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { architecturesOf, encodePolicy } from '../policy/document.ts'
+import { isUnrestricted } from '../policy/learned.ts'
 import { syscallKey } from '../policy/syscalls.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
@@ -36,7 +37,7 @@ function describe(policy: PolicyDocument): string {
     )
     text.push(
       fill(
-        syscalls.map((syscall) => syscallKey(syscall) + (syscall.rules === undefined ? '' : '*')),
+        syscalls.map((syscall) => syscallKey(syscall) + (isUnrestricted(syscall) ? '' : '*')),
         '  ',
       ),
     )
