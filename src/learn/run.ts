@@ -24,7 +24,7 @@ const ALWAYS: Partial<Record<ArchitectureName, readonly string[]>> = { x86: [...
 
 export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
-  for (const { arch, nr, count } of trace.calls) {
+  for (const { arch, nr, count, learned } of trace.calls) {
     if (nr < 0 || nr > MAX_NUMBER) continue // no kernel has such a call: it ends in ENOSYS, allowed or not
     const architecture = arch as ArchitectureName
     const number = architecture === 'x32' ? nr + X32_BIT : nr
@@ -34,6 +34,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
       ...(syscall === undefined ? { number } : { name: syscall }),
       count,
       since: id,
+      ...(learned === undefined || learned === 'any' ? {} : { learned }),
     })
   }
   for (const [architecture, { syscalls }] of Object.entries(architectures)) {
@@ -68,7 +69,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
         }),
     ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
     backend: hello?.backend ?? 'ptrace-syscall',
-    detail: 'names',
+    detail: hello?.detail ?? 'names',
     started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
     ...(finish === undefined ? {} : { ended: finish.ended }),
     complete: finish?.complete === true && damage === undefined,
