@@ -9,6 +9,10 @@ export function journalPath(store: string): string {
   return join(store, 'journal.ndjson')
 }
 
+/** From what is always written to what is written only on request. */
+export const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
 export interface JournalEntry {
   readonly event: string
   readonly code?: string
