@@ -23,7 +23,10 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       break
     case 'learn':
       if (state.status === 'stopped') await finishLearning(store, decision.policy, settings)
-      else startLearning(store, { ...decision, container: state.id, pid: initPid(state, 'learn') })
+      else {
+        const pid = initPid(state, 'learn')
+        startLearning(store, { ...decision, container: state.id, pid, backend: settings.learn.backend })
+      }
   }
   return 0
 }

@@ -31,6 +31,7 @@ static const char help[] =
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
     "  --journal FILE        append JSON lines: a refusal, and what happened after the hook's return\n"
+    "  --journal-level NAME  what to write there: error, warning, info (default) or debug\n"
     "  --container ID        the container's id, for the journal\n"
     "  --help                print this text\n";
 
@@ -74,7 +75,7 @@ static void attach_for_exec(struct enforce *enforce) {
 static void run(void *context) {
   struct enforce *enforce = context;
   /* If the runtime kills the hook the daemon's death must follow at once, and with it the container's. */
-  if (!journal_open(enforce->journal, enforce->container))
+  if (!journal_open(enforce->journal, enforce->container, enforce->journal_level))
     daemon_refuse("cannot open the journal %s: %s", enforce->journal, strerror(errno));
   if (!tasks_init(&enforce->tasks)) daemon_refuse("out of memory");
   wait_deadline(ENFORCE_PATIENCE);
@@ -117,9 +118,9 @@ int enforce_command(int argc, char **argv) {
       {"install", required_argument, NULL, 'i'},       {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
       {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
-      {0},
+      {"journal-level", required_argument, NULL, 'L'}, {0},
   };
-  static struct enforce enforce;
+  static struct enforce enforce = {.journal_level = JOURNAL_INFO};
   const char *paths[FILTERS_MAX];
   int option;
   opterr = 0;
@@ -147,6 +148,10 @@ int enforce_command(int argc, char **argv) {
       case 'c':
         enforce.container = optarg;
         break;
+      case 'L':
+        if (!journal_parse_level(optarg, &enforce.journal_level))
+          return message_usage("--journal-level %s: expected error, warning, info or debug", optarg);
+        break;
       case 'h':
         return option_help(help);
       default:
@@ -156,7 +161,7 @@ int enforce_command(int argc, char **argv) {
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
   if (enforce.init == 0) return message_usage("--pid is missing");
   if (enforce.count == 0) return message_usage("--filter is missing");
-  if (!journal_open(enforce.journal, enforce.container))
+  if (!journal_open(enforce.journal, enforce.container, enforce.journal_level))
     return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
   int status = start(&enforce, paths);
   if (status != 0) journal_write("refused", enforce.init, "%s", message_last());

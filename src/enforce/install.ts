@@ -1,5 +1,5 @@
 /** Puts a filter into force in a container that is being created. */
-import { journalPath } from '../host/journal.ts'
+import { journalPath, type LogLevel } from '../host/journal.ts'
 import { handOverToTracer } from '../host/tracer.ts'
 
 export interface Installation {
@@ -10,6 +10,8 @@ export interface Installation {
   readonly filter: string
   readonly store: string
   readonly setNoNewPrivileges: boolean
+  /** What the helper writes into the journal. */
+  readonly logLevel: LogLevel
 }
 
 /**
@@ -17,7 +19,7 @@ export interface Installation {
  * and nothing else. If anything fails after that, the tracer ends the container. The result is the hook's exit code: where it is not 0,
  * the tracer has said and journalled why. Throws TRACER_FAILED.
  */
-export function installFilter({ pid, container, filter, store, setNoNewPrivileges }: Installation): number {
+export function installFilter({ pid, container, filter, store, setNoNewPrivileges, logLevel }: Installation): number {
   const permission = setNoNewPrivileges ? ['--allow-no-new-privs'] : []
   return handOverToTracer([
     'enforce',
@@ -30,6 +32,7 @@ export function installFilter({ pid, container, filter, store, setNoNewPrivilege
     journalPath(store),
     '--container',
     container,
+    ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
     ...permission,
   ])
 }
