@@ -7,6 +7,7 @@
 #include "message.h"
 #include "options.h"
 #include "seize.h"
+#include "state.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -15,13 +16,15 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: oci-sandbox-tracer enforce --pid PID --filter FILE [OPTION]...\n"
+    "Usage: oci-sandbox-tracer enforce {--pid PID | --state} --filter FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook and see to it that its\n"
     "program starts under the filters; the runtime's own system calls are not filtered. Any\n"
     "doubt after the hook has returned ends in SIGKILL for the container.\n"
     "\n"
     "  --pid PID             the container's init process, as in the state that the hook gets\n"
+    "  --state               take pid and id from the state that the runtime writes to standard input,\n"
+    "                        for use as a hook without anything in between\n"
     "  --filter FILE         a seccomp program: raw struct sock_filter[], little-endian, at most\n"
     "                        4096 instructions; up to 16 of them, installed in this order\n"
     "  --install early       install now, suspended until the program starts; needs\n"
@@ -31,7 +34,7 @@ static const char help[] =
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
     "  --journal FILE        append JSON lines: a refusal, and what happened after the hook's return\n"
-    "  --container ID        the container's id, for the journal\n"
+    "  --container ID        the container's id, for the journal (default: that of --state)\n"
     "  --help                print this text\n";
 
 static _Noreturn void refuse_attach(const struct enforce *enforce, const struct seize_failure *failure) {
@@ -117,16 +120,21 @@ int enforce_command(int argc, char **argv) {
       {"install", required_argument, NULL, 'i'},       {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
       {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
-      {0},
+      {"state", no_argument, NULL, 's'},               {0},
   };
   static struct enforce enforce;
+  static struct state state;
   const char *paths[FILTERS_MAX];
+  bool from_state = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
       case 'p':
         if (!option_pid("--pid", optarg, &enforce.init)) return EXIT_USAGE;
+        break;
+      case 's':
+        from_state = true;
         break;
       case 'f':
         if (enforce.count == FILTERS_MAX) return message_usage("more than %d --filter options", FILTERS_MAX);
@@ -154,11 +162,14 @@ int enforce_command(int argc, char **argv) {
     }
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (enforce.init == 0) return message_usage("--pid is missing");
+  if (from_state == (enforce.init != 0)) return message_usage("expected one of --pid and --state");
   if (enforce.count == 0) return message_usage("--filter is missing");
+  bool known = !from_state || state_read(&state);
+  if (from_state && known) enforce.init = state.pid;
+  if (!enforce.container && state.id[0]) enforce.container = state.id;
   if (!journal_open(enforce.journal, enforce.container))
     return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
-  int status = start(&enforce, paths);
+  int status = known ? start(&enforce, paths) : EXIT_FAILED;
   if (status != 0) journal_write("refused", enforce.init, "%s", message_last());
   return status;
 }

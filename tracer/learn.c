@@ -8,6 +8,7 @@
 #include "options.h"
 #include "procfs.h"
 #include "seize.h"
+#include "state.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -19,12 +20,13 @@
 enum { PROTOCOL = 1, PREALLOCATE = 65536 };
 
 static const char help[] =
-    "Usage: oci-sandbox-tracer learn --pid PID --output FILE [OPTION]...\n"
+    "Usage: oci-sandbox-tracer learn {--pid PID | --state} --output FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook, return, and record\n"
     "from the start of its program on every system call of the container.\n"
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
+    "  --state              take pid from the state that the runtime writes to standard input\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
     "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
     "  --run-id ID          put ID into the first line\n"
@@ -196,15 +198,21 @@ int learn_command(int argc, char **argv) {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {0},
+      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
+      {0},
   };
+  static struct state state;
   struct arguments arguments = {.preallocate = PREALLOCATE};
+  bool from_state = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
       case 'p':
         if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
+        break;
+      case 's':
+        from_state = true;
         break;
       case 'o':
         arguments.output = optarg;
@@ -226,7 +234,9 @@ int learn_command(int argc, char **argv) {
     }
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (arguments.pid == 0) return message_usage("--pid is missing");
+  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  if (from_state && !state_read(&state)) return EXIT_FAILED;
+  if (from_state) arguments.pid = state.pid;
   return daemon_start(run, &arguments);
 }
