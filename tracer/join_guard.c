@@ -64,41 +64,40 @@ static int inherited(const struct enforce *one) {
   return -1;
 }
 
-/* At its first stop, in the container already: most privileged, with one thread, and nothing of it has run. Other processes,
-   which join when they are running, get the programs at their execve, if that is permitted. */
-static void on_joined_birth(struct runtime *runtime, pid_t pid) {
-  struct enforce one = for_process(runtime, pid);
-  struct joined *joined = add_joined(runtime, pid);
+/* At a stop where it can be taken over. Most join before they exist: their parent has changed the namespace for its children,
+   and nothing of them has run. Those that join while they run, and are not stopped afterwards, get the programs at their execve,
+   if that is permitted. */
+static void install(struct runtime *runtime, struct joined *joined) {
+  struct enforce one = for_process(runtime, joined->pid);
   int error;
-  if (!joined) {
-    put_to_death(pid, "too many processes have joined the container");
-    return;
-  }
-  if (one.install == INSTALL_EXEC || (joined->before = inherited(&one)) >= 0) return;
+  if ((joined->before = inherited(&one)) >= 0) return;
   wait_deadline(ENFORCE_PATIENCE);
   const char *problem = install_suspended(&one, &error);
   wait_deadline(0);
   if (!problem) {
     joined->before = one.before;
-    journal_write("installed", pid, "%d filter(s), suspended until the program starts", one.count);
+    journal_write("installed", joined->pid, "%d filter(s), suspended until the program starts", one.count);
   } else if (error != EACCES) {
-    put_to_death(pid, problem);
+    put_to_death(joined->pid, problem);
   }
 }
 
 static bool is_process(pid_t tid) { return procfs_status_number(tid, "Tgid") == tid; }
 
-/* The first stop of a new task. Threads inherit what their process has. */
-static void on_birth(struct runtime *runtime, const struct wait_report *report) {
-  if (!is_process(report->tid)) return;
-  switch (join_place(&runtime->enforce->join, report->tid)) {
-    case JOIN_HOME:
-      return;
-    case JOIN_INSIDE:
-      if (report->event == PTRACE_EVENT_STOP && !wait_is_group_stop(report)) on_joined_birth(runtime, report->tid);
-      return;
-    case JOIN_UNKNOWN:
-      put_to_death(report->tid, "cannot tell whether the process has joined the container");
+/* The first stop of a new task, or one where it can be taken over. Threads have what their process has. */
+static void look_at(struct runtime *runtime, const struct wait_report *report) {
+  pid_t pid = report->tid;
+  if (!is_process(pid)) return;
+  enum join_place place = join_place(&runtime->enforce->join, pid);
+  if (place == JOIN_HOME) return;
+  struct joined *joined = place == JOIN_INSIDE ? add_joined(runtime, pid) : NULL;
+  if (place == JOIN_UNKNOWN) {
+    put_to_death(pid, "cannot tell whether the process has joined the container");
+  } else if (!joined) {
+    put_to_death(pid, "too many processes have joined the container");
+  } else if (joined->before < 0 && runtime->enforce->install != INSTALL_EXEC && report->event == PTRACE_EVENT_STOP &&
+             !wait_is_group_stop(report)) {
+    install(runtime, joined);
   }
 }
 
@@ -161,7 +160,7 @@ static void on_stop(struct runtime *runtime, const struct wait_report *report) {
   pid_t tid = report->tid;
   bool new = tasks_find(tasks, tid) == NULL;
   tasks_add(tasks, tid); /* without memory for it, it is looked at again at each stop */
-  if (new) on_birth(runtime, report);
+  if (new || report->event == PTRACE_EVENT_STOP) look_at(runtime, report);
   if (report->event == PTRACE_EVENT_EXEC && !on_exec(runtime, tid)) return;
   if (may_go(runtime, tid)) {
     tasks_remove(tasks, tid);
