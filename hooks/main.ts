@@ -27,8 +27,12 @@ export async function runHook(args: readonly string[]): Promise<number> {
     const settings = loadSettings(config)
     store = settings.store
     state = decodeState(readStdin())
-    await HOOKS[name](hookContext(settings, state))
-    return 0
+    const context = hookContext(settings, state)
+    if (settings.logLevel === 'debug') {
+      const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
+      appendJournal(store, { event: 'decided', container: state.id, message }, 'debug')
+    }
+    return await HOOKS[name](context)
   } catch (cause) {
     const error = asSandboxError(cause)
     const message = oneLine(error)

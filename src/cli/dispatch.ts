@@ -10,8 +10,17 @@ import { importCommand } from './import.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
+import { policySiblings } from './policy-siblings.ts'
 
-export const COMMANDS: readonly Command[] = [policyList, policyShow, policyExport, importCommand, compile, doctor]
+export const COMMANDS: readonly Command[] = [
+  policyList,
+  policyShow,
+  policyExport,
+  policySiblings,
+  importCommand,
+  compile,
+  doctor,
+]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
 export function dispatch(args: readonly string[]): number | Promise<number> {

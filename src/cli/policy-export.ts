@@ -10,6 +10,7 @@ import { pseudoFilterCode } from '../policy/export/pfc.ts'
 import { spoProfile } from '../policy/export/spo.ts'
 import { systemdDropIn } from '../policy/export/systemd.ts'
 import { type ExportOptions, exportOci, SCMP_ARCH } from '../policy/export-oci.ts'
+import { widenPolicy } from '../policy/widen.ts'
 import type { Command } from './command.ts'
 import { compile } from './compile.ts'
 import { loadPolicy } from './load.ts'
@@ -54,7 +55,7 @@ export const policyExport: Command = {
     const format = formatOf(text('format') ?? 'oci')
     if (format === 'bpf') return compile.run(invocation)
     const options = { action: actionOf(text('action')), runtimeCalls: !flag('no-runtime-calls') }
-    let policy = only(await loadPolicy(store, operands[0] as string), text('architecture'))
+    let policy = widenPolicy(only(await loadPolicy(store, operands[0] as string), text('architecture')))
     if (flag('lossy') && format !== 'pfc') {
       const lossy = withLosses(policy, format === 'systemd')
       for (const loss of lossy.losses) printError(`oci-sandbox: ${loss}\n`)

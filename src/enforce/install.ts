@@ -1,6 +1,6 @@
 /** Puts a filter into force in a container that is being created. */
-import { journalPath } from '../host/journal.ts'
-import { becomeTracer } from '../host/tracer.ts'
+import { journalPath, type LogLevel } from '../host/journal.ts'
+import { handOverToTracer } from '../host/tracer.ts'
 
 export interface Installation {
   readonly pid: number
@@ -10,16 +10,18 @@ export interface Installation {
   readonly filter: string
   readonly store: string
   readonly setNoNewPrivileges: boolean
+  /** What the helper writes into the journal. */
+  readonly logLevel: LogLevel
 }
 
 /**
- * Ends this process (exit code 0) when the filter is in the container's init process, suspended until the program's execve; from
- * then on it holds the program and nothing else. If anything fails after that, the tracer ends the container. Where the process
- * cannot be replaced by the tracer, returns instead. Throws TRACER_FAILED.
+ * Returns when the filter is in the container's init process, suspended until the program's execve; from then on it holds the program
+ * and nothing else. If anything fails after that, the tracer ends the container. The result is the hook's exit code: where it is not 0,
+ * the tracer has said and journalled why. Throws TRACER_FAILED.
  */
-export function installFilter({ pid, container, filter, store, setNoNewPrivileges }: Installation): void {
+export function installFilter({ pid, container, filter, store, setNoNewPrivileges, logLevel }: Installation): number {
   const permission = setNoNewPrivileges ? ['--allow-no-new-privs'] : []
-  becomeTracer([
+  return handOverToTracer([
     'enforce',
     '--pid',
     String(pid),
@@ -30,6 +32,7 @@ export function installFilter({ pid, container, filter, store, setNoNewPrivilege
     journalPath(store),
     '--container',
     container,
+    ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
     ...permission,
   ])
 }

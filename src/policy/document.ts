@@ -7,6 +7,7 @@ import type { AllowedSyscall, Architecture, Comparison, Import, PolicyDocument }
 import { validatePolicy } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
 import { listProblems, schemaProblems } from '../validate.ts'
+import { canonicalLearned, learnedProblems } from './learned.ts'
 import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
 import { decodeUint64 } from './uint64.ts'
 
@@ -59,6 +60,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     version: POLICY_VERSION,
     name: policy.name,
     complete: runs.some((run) => run.complete),
+    ...(policy.widening === undefined ? {} : { widening: policy.widening }),
     architectures,
     runs,
     ...(imports.length === 0 ? {} : { imports }),
@@ -70,7 +72,7 @@ export function encodePolicy(policy: PolicyDocument): string {
 }
 
 function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
-  const { name, number, count, since, again, via, reason, rules } = syscall
+  const { name, number, count, since, again, via, reason, learned, rules } = syscall
   return {
     ...(name === undefined ? { number: number as number } : { name }),
     ...(count === undefined ? {} : { count }),
@@ -78,6 +80,7 @@ function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
     ...(again === undefined ? {} : { again }),
     ...(via === undefined ? {} : { via }),
     ...(reason === undefined ? {} : { reason }),
+    ...(learned === undefined ? {} : { learned: canonicalLearned(learned) }),
     ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
   }
 }
@@ -112,6 +115,7 @@ function* semanticProblems(policy: PolicyDocument): Generator<string> {
       const key = syscallKey(syscall)
       if (seen.has(key)) yield `${at}: ${JSON.stringify(key)} stands in the list twice`
       seen.add(key)
+      yield* learnedProblems(syscall.learned, `${at}/learned`)
       for (const [number, rule] of (syscall.rules ?? []).entries())
         yield* ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`)
     }
