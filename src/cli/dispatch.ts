@@ -11,10 +11,12 @@ import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
+import { policyStatusCommand } from './policy-status.ts'
 
 export const COMMANDS: readonly Command[] = [
   policyList,
   policyShow,
+  policyStatusCommand,
   policyExport,
   policySiblings,
   importCommand,
