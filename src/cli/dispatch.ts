@@ -7,8 +7,12 @@ import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
 import { doctor } from './doctor.ts'
 import { importCommand } from './import.ts'
+import { policyEdit } from './policy-edit.ts'
 import { policyExport } from './policy-export.ts'
+import { policyMerge, policyRename, policyRm } from './policy-life.ts'
+import { policyLint } from './policy-lint.ts'
 import { policyList } from './policy-list.ts'
+import { policyMinimize, policyOverlay } from './policy-overlay.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
 import { policyStatusCommand } from './policy-status.ts'
@@ -18,6 +22,13 @@ export const COMMANDS: readonly Command[] = [
   policyShow,
   policyStatusCommand,
   policyExport,
+  policyLint,
+  policyMerge,
+  policyRename,
+  policyRm,
+  policyEdit,
+  policyOverlay,
+  policyMinimize,
   policySiblings,
   importCommand,
   compile,
