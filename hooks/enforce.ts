@@ -18,5 +18,6 @@ export async function enforce({ settings, state, store, decision }: HookContext)
     filter: path,
     store: store.root,
     setNoNewPrivileges: settings.setNoNewPrivileges,
+    logLevel: settings.logLevel,
   })
 }

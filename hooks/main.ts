@@ -27,7 +27,12 @@ export async function runHook(args: readonly string[]): Promise<number> {
     const settings = loadSettings(config)
     store = settings.store
     state = decodeState(readStdin())
-    await HOOKS[name](hookContext(settings, state))
+    const context = hookContext(settings, state)
+    if (settings.logLevel === 'debug') {
+      const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
+      appendJournal(store, { event: 'decided', container: state.id, message }, 'debug')
+    }
+    await HOOKS[name](context)
     return 0
   } catch (cause) {
     const error = asSandboxError(cause)

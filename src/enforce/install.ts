@@ -1,5 +1,5 @@
 /** Puts a filter into force in a container that is being created. */
-import { journalPath } from '../host/journal.ts'
+import { journalPath, type LogLevel } from '../host/journal.ts'
 import { becomeTracer } from '../host/tracer.ts'
 
 export interface Installation {
@@ -10,6 +10,8 @@ export interface Installation {
   readonly filter: string
   readonly store: string
   readonly setNoNewPrivileges: boolean
+  /** What the helper writes into the journal. */
+  readonly logLevel: LogLevel
 }
 
 /**
@@ -17,7 +19,7 @@ export interface Installation {
  * then on it holds the program and nothing else. If anything fails after that, the tracer ends the container. Where the process
  * cannot be replaced by the tracer, returns instead. Throws TRACER_FAILED.
  */
-export function installFilter({ pid, container, filter, store, setNoNewPrivileges }: Installation): void {
+export function installFilter({ pid, container, filter, store, setNoNewPrivileges, logLevel }: Installation): void {
   const permission = setNoNewPrivileges ? ['--allow-no-new-privs'] : []
   becomeTracer([
     'enforce',
@@ -30,6 +32,7 @@ export function installFilter({ pid, container, filter, store, setNoNewPrivilege
     journalPath(store),
     '--container',
     container,
+    ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
     ...permission,
   ])
 }

@@ -1,6 +1,7 @@
 /** Starts the tracer on a container that is being created. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { LearnBackend } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
 import { readTrusted, writeAtomic } from '../host/files.ts'
@@ -16,20 +17,23 @@ export interface LearnRequest {
   readonly container: string
   readonly pid: number
   readonly image?: Image
+  /** How to watch (`learn.backend` of the host configuration). */
+  readonly backend: LearnBackend
 }
 
 /**
  * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, { policy, container, pid, image }: LearnRequest): void {
+export function startLearning(store: Store, { policy, container, pid, image, backend }: LearnRequest): void {
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run])
+    const choice = backend === 'auto' ? [] : ['--backend', backend]
+    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...choice])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
         'TRACER_FAILED',
