@@ -19,20 +19,20 @@ export interface Installation {
  * then on it holds the program and nothing else. If anything fails after that, the tracer ends the container. Where the process
  * cannot be replaced by the tracer, returns instead. Throws TRACER_FAILED.
  */
-export function installFilter({ pid, container, filter, store, setNoNewPrivileges, logLevel }: Installation): void {
-  const permission = setNoNewPrivileges ? ['--allow-no-new-privs'] : []
-  becomeTracer([
-    'enforce',
-    '--pid',
-    String(pid),
-    '--filter',
-    filter,
-    '--log',
-    '--journal',
-    journalPath(store),
-    '--container',
-    container,
+export function installFilter({ pid, container, ...rest }: Installation): void {
+  becomeTracer(['enforce', '--pid', String(pid), '--container', container, ...tracerArguments(rest)])
+}
+
+/** The helper's arguments besides those that name the process. */
+export function tracerArguments({
+  filter,
+  store,
+  setNoNewPrivileges,
+  logLevel,
+}: Omit<Installation, 'pid' | 'container'>): string[] {
+  return [
+    ...['--filter', filter, '--log', '--journal', journalPath(store)],
     ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
-    ...permission,
-  ])
+    ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
+  ]
 }

@@ -28,4 +28,5 @@ export function tracerPath(): string {
 }
 
 /** What is kept about running containers, until the next boot. */
-export const RUN_DIRECTORY = process.geteuid?.() === 0 ? '/run/oci-sandbox' : `/run/user/${process.geteuid?.()}/oci-sandbox`
+export const RUN_DIRECTORY =
+  process.geteuid?.() === 0 ? '/run/oci-sandbox' : `/run/user/${process.geteuid?.()}/oci-sandbox`

@@ -121,7 +121,11 @@ function removeStale(directory: string): void {
 }
 
 /** Where runtimes keep their containers by default, as root. */
-const DEFAULT_ROOTS: Readonly<{ [runtime: string]: string }> = { runc: '/run/runc', crun: '/run/crun', youki: '/run/youki' }
+const DEFAULT_ROOTS: Readonly<{ [runtime: string]: string }> = {
+  runc: '/run/runc',
+  crun: '/run/crun',
+  youki: '/run/youki',
+}
 
 /** Neither is its creator alive nor does its runtime know it. */
 function isGone({ id, root, runtime, creator }: Record): boolean {

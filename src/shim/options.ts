@@ -71,7 +71,7 @@ const includes = (list: readonly string[], name: string) => list.includes(name)
 export function readCommandLine(args: readonly string[], draft: Draft): void {
   const own: Record<string, string> = {}
   let at = 0
-  const valueOf = (option: string, value: string | undefined): string => {
+  const valueFor = (option: string, value: string | undefined): string => {
     const found = value ?? args[++at]
     if (found === undefined) throw usage(`${option}: expected a value`)
     return found
@@ -79,16 +79,16 @@ export function readCommandLine(args: readonly string[], draft: Draft): void {
   for (; at < args.length && args[at]?.startsWith('--'); at++) {
     const { name, value } = splitOption(args[at] as string)
     if (!includes(OWN_OPTIONS, name)) break
-    own[name] = valueOf(`--${name}`, value)
+    own[name] = valueFor(`--${name}`, value)
   }
   const first = at
   for (; at < args.length; at++) {
     const argument = args[at] as string
     if (!argument.startsWith('-')) break
     const { name, value } = splitOption(argument)
-    const long = SHORT_VALUE_OPTIONS[name as 'r' | 'l'] ?? name
+    const long = (SHORT_VALUE_OPTIONS as Readonly<Record<string, string>>)[name] ?? name
     if (includes(VALUE_OPTIONS, long)) {
-      const found = valueOf(argument, value)
+      const found = valueFor(argument, value)
       if (long === 'root') draft.root = found
       if (long === 'log') draft.log = found
       if (long === 'log-format') draft.logFormat = found

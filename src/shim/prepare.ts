@@ -13,6 +13,8 @@ export interface Change {
   readonly annotations: Readonly<Record<string, string>>
   /** Hooks to append, where the bundle has not the same one already. */
   readonly hooks: { readonly createRuntime: readonly Hook[]; readonly poststop: readonly Hook[] }
+  /** Hooks that do the same as those of createRuntime: one of them is enough. */
+  readonly alike: readonly Hook[]
   /** The container is enforced: what could undo that is taken out. */
   readonly enforced: boolean
   /** Replaces linux.seccomp. */
@@ -25,20 +27,27 @@ const SURROUNDINGS = { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], timeout: 60 
 /** crun loads this instead of linux.seccomp: whoever may set annotations could replace the policy by a filter of his own. */
 export const CRUN_BPF = 'run.oci.seccomp_bpf_data'
 
-export function prepareConfig(config: ConfigJson, { annotations, hooks, enforced, seccomp }: Change): ConfigJson {
+export function prepareConfig(config: ConfigJson, change: Change): ConfigJson {
+  const { annotations, hooks, alike, enforced, seccomp } = change
   const all = { ...(config.annotations as ConfigJson | undefined) }
   if (enforced) delete all[CRUN_BPF]
-  let prepared: ConfigJson = { ...config, annotations: { ...all, ...annotations } }
-  for (const stage of ['createRuntime', 'poststop'] as const) prepared = appendHooks(prepared, stage, hooks[stage])
+  const annotated = { ...config, annotations: { ...all, ...annotations } }
+  const early = appendHooks(annotated, 'createRuntime', hooks.createRuntime, alike)
+  const prepared = appendHooks(early, 'poststop', hooks.poststop)
   return seccomp === undefined ? prepared : withMembers(prepared, 'linux', { seccomp })
 }
 
 /** Appended, never put in their place: Docker has a prestart hook of its own there. */
-function appendHooks(config: ConfigJson, stage: string, hooks: readonly Hook[]): ConfigJson {
+function appendHooks(
+  config: ConfigJson,
+  stage: string,
+  hooks: readonly Hook[],
+  alike: readonly Hook[] = [],
+): ConfigJson {
   const present = hooksAt(config, stage)
   // createRuntime and prestart are the same moment.
-  const alike = stage === 'createRuntime' ? [...present, ...hooksAt(config, 'prestart')] : present
-  const missing = hooks.filter((hook) => !alike.some((other) => sameHook(other, hook)))
+  const there = stage === 'createRuntime' ? [...present, ...hooksAt(config, 'prestart')] : present
+  const missing = hooks.filter((hook) => ![hook, ...alike].some((one) => there.some((other) => sameHook(other, one))))
   if (missing.length === 0) return config
   const added = missing.map(({ path, args }) => ({ path, args: [...args], ...SURROUNDINGS }))
   return withMembers(config, 'hooks', { [stage]: [...present, ...added] })
@@ -59,14 +68,18 @@ export function moveConfig(config: ConfigJson, bundle: string): ConfigJson {
   return {
     ...config,
     ...(isObject(root) ? { root: absolute(root, 'path', bundle) } : {}),
-    ...(Array.isArray(mounts) ? { mounts: mounts.map((mount) => (isBind(mount) ? absolute(mount, 'source', bundle) : mount)) } : {}),
+    ...(Array.isArray(mounts)
+      ? { mounts: mounts.map((mount) => (isBind(mount) ? absolute(mount, 'source', bundle) : mount)) }
+      : {}),
   }
 }
 
 function isBind(mount: Json): mount is ConfigJson {
   if (!isObject(mount)) return false
   const { type, options } = mount
-  return type === 'bind' || (Array.isArray(options) && options.some((option) => option === 'bind' || option === 'rbind'))
+  return (
+    type === 'bind' || (Array.isArray(options) && options.some((option) => option === 'bind' || option === 'rbind'))
+  )
 }
 
 function absolute(object: ConfigJson, key: string, bundle: string): ConfigJson {

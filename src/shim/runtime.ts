@@ -31,7 +31,10 @@ function isProgram(path: string): boolean {
 }
 
 function failed(problem: string): SandboxError {
-  return new SandboxError('RUNTIME_FAILED', `the real runtime cannot be started: ${problem}; set runtime in the host configuration`)
+  return new SandboxError(
+    'RUNTIME_FAILED',
+    `the real runtime cannot be started: ${problem}; set runtime in the host configuration`,
+  )
 }
 
 /** A configuration whose note the script can find by its path alone. */

@@ -7,7 +7,20 @@ const VALUES: Readonly<Record<Starting, readonly string[]>> = {
   create: [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f'],
   run: [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f'],
   exec: [
-    ...['console-socket', 'cwd', 'env', 'e', 'user', 'u', 'additional-gids', 'g', 'process', 'p', 'pid-file', 'pidfd-socket'],
+    ...[
+      'console-socket',
+      'cwd',
+      'env',
+      'e',
+      'user',
+      'u',
+      'additional-gids',
+      'g',
+      'process',
+      'p',
+      'pid-file',
+      'pidfd-socket',
+    ],
     ...['process-label', 'apparmor', 'cap', 'c', 'preserve-fds', 'cgroup'],
   ],
   restore: [
@@ -42,7 +55,8 @@ export function readArguments(subcommand: Starting, args: readonly string[]): Ar
   for (let at = 0; at < args.length; at++) {
     const argument = args[at] as string
     // What follows exec's container id belongs to the program.
-    if (found.id !== undefined && subcommand === 'exec') return { ...found, others: [...found.others, ...args.slice(at)] }
+    if (found.id !== undefined && subcommand === 'exec')
+      return { ...found, others: [...found.others, ...args.slice(at)] }
     if (argument === '--' || !argument.startsWith('-') || argument === '-') {
       if (argument !== '--') found.id ??= argument
       found.others.push(argument)
