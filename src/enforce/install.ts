@@ -19,20 +19,20 @@ export interface Installation {
  * and nothing else. If anything fails after that, the tracer ends the container. The result is the hook's exit code: where it is not 0,
  * the tracer has said and journalled why. Throws TRACER_FAILED.
  */
-export function installFilter({ pid, container, filter, store, setNoNewPrivileges, logLevel }: Installation): number {
-  const permission = setNoNewPrivileges ? ['--allow-no-new-privs'] : []
-  return handOverToTracer([
-    'enforce',
-    '--pid',
-    String(pid),
-    '--filter',
-    filter,
-    '--log',
-    '--journal',
-    journalPath(store),
-    '--container',
-    container,
+export function installFilter({ pid, container, ...rest }: Installation): number {
+  return handOverToTracer(['enforce', '--pid', String(pid), '--container', container, ...tracerArguments(rest)])
+}
+
+/** The helper's arguments besides those that name the process. */
+export function tracerArguments({
+  filter,
+  store,
+  setNoNewPrivileges,
+  logLevel,
+}: Omit<Installation, 'pid' | 'container'>): string[] {
+  return [
+    ...['--filter', filter, '--log', '--journal', journalPath(store)],
     ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
-    ...permission,
-  ])
+    ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
+  ]
 }
