@@ -278,6 +278,10 @@ void learn_follow(struct learn *learn) {
   size_t turns = 0;
   catch_termination();
   ask_for_precedence();
+  if (learn->join.runtime) { /* at its execve already */
+    begin_recording(learn);
+    resume(learn, learn->init, 0);
+  }
   while (!terminated) {
     if (++turns > 64 + 4 * learn->tasks.count) {
       turns = 0;

@@ -21,12 +21,16 @@ enum { PROTOCOL = 1, PREALLOCATE = 65536 };
 
 static const char help[] =
     "Usage: oci-sandbox-tracer learn {--pid PID | --state} --output FILE [OPTION]...\n"
+    "       oci-sandbox-tracer learn --joining --pid PID --container-pid PID --output FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook, return, and record\n"
     "from the start of its program on every system call of the container.\n"
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
     "  --state              take pid from the state that the runtime writes to standard input\n"
+    "  --joining            --pid is no init but a process that is about to become `runc exec' or alike:\n"
+    "                       record the program that it starts in a container\n"
+    "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
     "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
     "  --run-id ID          put ID into the first line\n"
@@ -35,6 +39,7 @@ static const char help[] =
 
 struct arguments {
   pid_t pid;
+  pid_t joined; /* --container-pid; 0: none */
   const char *output;
   const char *run_id;
   enum learn_backend backend;
@@ -131,6 +136,7 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
               (unsigned long long)procfs_own_start());
   text_json_string(&line, boot);
+  if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
   text_format(&line, ",\"started\":");
   text_json_now(&line);
   text_bytes(&line, "}", 1);
@@ -163,14 +169,25 @@ static void create_stream(struct learn *learn, const struct arguments *arguments
 /* Without PTRACE_O_EXITKILL: if the tracer dies the container goes on unharmed. */
 static void attach(struct learn *learn) {
   struct seize_failure failure;
-  if (seize_process(learn->init, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE, &learn->tasks,
-                    &failure))
-    return;
+  unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE;
+  if (learn->join.runtime) options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK; /* its processes are followed, too */
+  if (seize_process(learn->init, options, &learn->tasks, &failure)) return;
   if (failure.tracer > 0)
     daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
                   learn->init, failure.tid, failure.tracer);
   daemon_refuse("cannot attach to pid %d: %s%s", learn->init, strerror(failure.error),
                 message_attach_hint(failure.error));
+}
+
+static void look_at_joined(struct learn *learn, const struct arguments *arguments) {
+  int error;
+  if (arguments->joined == 0) return;
+  learn->join.runtime = arguments->pid;
+  learn->join.container = arguments->joined;
+  const char *problem = join_begin(&learn->join, &error);
+  if (problem)
+    daemon_refuse("cannot learn what pid %d starts in the container of pid %d: %s%s%s", arguments->pid, arguments->joined,
+                  problem, error ? ": " : "", error ? strerror(error) : "");
 }
 
 static void run(void *context) {
@@ -180,6 +197,7 @@ static void run(void *context) {
   learn.record.stream = &learn.stream;
   learn.backend = arguments->backend == LEARN_AUTO ? LEARN_PTRACE_SYSCALL : arguments->backend;
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
+  look_at_joined(&learn, arguments);
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
   create_stream(&learn, arguments);
@@ -189,7 +207,7 @@ static void run(void *context) {
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
   }
   daemon_ready();
-  learn_follow(&learn);
+  if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
 
@@ -199,11 +217,12 @@ int learn_command(int argc, char **argv) {
       {"backend", required_argument, NULL, 'b'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
+      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
   static struct state state;
   struct arguments arguments = {.preallocate = PREALLOCATE};
-  bool from_state = false;
+  bool from_state = false, joining = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -213,6 +232,12 @@ int learn_command(int argc, char **argv) {
         break;
       case 's':
         from_state = true;
+        break;
+      case 'J':
+        joining = true;
+        break;
+      case 'C':
+        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
         break;
       case 'o':
         arguments.output = optarg;
@@ -235,6 +260,8 @@ int learn_command(int argc, char **argv) {
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
   if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
+  if (joining != (arguments.joined != 0) || (joining && from_state))
+    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
   if (from_state && !state_read(&state)) return EXIT_FAILED;
   if (from_state) arguments.pid = state.pid;

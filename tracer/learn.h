@@ -3,6 +3,7 @@
 #define LEARN_H
 
 #include "digest.h"
+#include "join.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -10,7 +11,8 @@
 enum learn_backend { LEARN_AUTO, LEARN_PTRACE_SYSCALL };
 
 struct learn {
-  pid_t init; /* the container's init, thread-group id */
+  pid_t init; /* the container's init, thread-group id; with a runtime that joins it, the program that this starts there */
+  struct join join; /* runtime 0: none */
   enum learn_backend backend; /* never LEARN_AUTO */
   struct stream stream;
   struct record record;
