@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'FILTER_UNPROVED'
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'
+  | 'SETUP_REFUSED'
   | 'INTERNAL'
 
 export class SandboxError extends Error {
