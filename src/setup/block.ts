@@ -48,22 +48,21 @@ export function withBlock(path: string, text: string, body: string): string {
 }
 
 /**
- * Throws SETUP_REFUSED where a changed text means something else than before in anything but the table at `owned`, for example since a table
- * there is an inline one, to which nothing can be added, or since somebody has written on within our block.
+ * Throws SETUP_REFUSED where a changed text means something else than before in anything but the values at the paths in `owned`: since a
+ * table there is an inline one, to which nothing can be added, or since somebody has written on within our block.
  */
-export function verifyEdit(path: string, before: string, after: string, owned: readonly string[]): void {
-  const old = others(readToml(path, before), owned)
-  const changed = others(readToml(`${path}, as it would become`, after), owned)
-  if (isDeepStrictEqual(old, changed)) return
-  throw refused(`${path}: the change would alter more than ${owned.join('.')}; look at what stands around "${END}"`)
+export function verifyEdit(path: string, before: string, after: string, owned: readonly (readonly string[])[]): void {
+  const others = (name: string, text: string) => owned.reduce(prune, readToml(name, text))
+  if (isDeepStrictEqual(others(path, before), others(`${path}, as it would become`, after))) return
+  throw refused(`${path}: the change would alter more than what is ours; look at what stands around "${END}"`)
 }
 
-/** A copy without one table, and without tables that are empty. */
-function others(table: TomlTable, owned: readonly string[]): TomlTable {
-  const [key, ...deeper] = owned
+/** A copy without the value at a path, and without tables that are empty. */
+function prune(table: TomlTable, path: readonly string[]): TomlTable {
+  const [key, ...deeper] = path
   const copies = Object.entries(table).map(([name, value]) => {
     if (name === key && deeper.length === 0) return undefined
-    const copy = isTable(value) ? others(value, name === key ? deeper : []) : value
+    const copy = isTable(value) ? prune(value, name === key ? deeper : []) : value
     return isTable(copy) && Object.keys(copy).length === 0 ? undefined : ([name, copy] as const)
   })
   return Object.fromEntries(copies.filter((copy) => copy !== undefined))

@@ -27,7 +27,7 @@ export const containerd: Door = {
     const runc = at(table, ...runtimes, 'runc')
     const body = handler(owned, shim, isTable(runc) ? runc : {})
     const after = withBlock(path, before ?? '', without === '' ? `version = ${version}\n${body}` : body)
-    if (without !== '') verifyEdit(path, before ?? '', after, owned)
+    verifyEdit(path, before ?? '', after, ownedOf(without, owned))
     const disabled = at(table, 'disabled_plugins')
     const off = Array.isArray(disabled) && disabled.some((name) => name === 'cri' || name === PLUGINS[version])
     return {
@@ -42,7 +42,8 @@ export const containerd: Door = {
   uninstall(tree) {
     const { path, before, without, table } = read(tree)
     if (before === undefined || before === without) return { changes: [], notes: [] }
-    if (without !== '') verifyEdit(path, before, without, [...runtimesPath(versionOf(path, table)), RUNTIME_NAME])
+    const owned = [...runtimesPath(versionOf(path, table)), RUNTIME_NAME]
+    verifyEdit(path, before, without, ownedOf(without, owned))
     return {
       changes: [{ path: CONTAINERD_CONFIG, before, after: without === '' ? undefined : without, ours: false, without }],
       notes: ['restart containerd: systemctl restart containerd'],
@@ -55,6 +56,11 @@ function read(tree: Tree) {
   const before = tree.read(CONTAINERD_CONFIG)
   const without = withoutBlock(path, before ?? '')
   return { path, before, without, table: readToml(path, without) }
+}
+
+/** In a file that was empty or not there the version is ours as well. */
+function ownedOf(without: string, owned: readonly string[]): (readonly string[])[] {
+  return without === '' ? [owned, ['version']] : [owned]
 }
 
 /** Of an empty file: 2, which every containerd since 1.3 takes. */
