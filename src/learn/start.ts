@@ -15,7 +15,10 @@ import { decodeStream } from './stream.ts'
 export interface LearnRequest {
   readonly policy: string
   readonly container: string
+  /** The container's init, or with `containerPid` the process that is about to become a runtime's `exec`. */
   readonly pid: number
+  /** The init of the container that a program is about to join. */
+  readonly containerPid?: number
   readonly image?: Image
   /** How to watch (`learn.backend` of the host configuration). */
   readonly backend: LearnBackend
@@ -25,7 +28,8 @@ export interface LearnRequest {
  * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, { policy, container, pid, image, backend }: LearnRequest): void {
+export function startLearning(store: Store, request: LearnRequest): void {
+  const { policy, container, pid, containerPid, image, backend } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
@@ -33,7 +37,8 @@ export function startLearning(store: Store, { policy, container, pid, image, bac
   const record = base + RECORD
   try {
     const choice = backend === 'auto' ? [] : ['--backend', backend]
-    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...choice])
+    const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
+    runTracer(['learn', '--pid', String(pid), ...joining, '--output', record, '--run-id', run, ...choice])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
         'TRACER_FAILED',

@@ -1,8 +1,9 @@
 /** oci-sandbox-runtime in runc's place: learn, enforce, refuse, and nothing left of it. */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
+import { until } from '../lib/events.ts'
 import { type Container, namesOf, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
 
 /** A bundle without hooks: the shim adds them. */
@@ -121,4 +122,47 @@ test('--mode says what every container of a runtime gets; a container cannot ask
   t.match(await shim(['--mode=enforce'], hello), { exitCode: 1, stdout: '', stderr: /POLICY_UNNAMED/ })
   const pod = { ...hello, annotations: { 'io.kubernetes.cri.container-type': 'sandbox' } }
   t.match(await shim(['--mode=enforce'], pod), { exitCode: 0, stdout: 'hello: ok\nsocket: ok' }, 'a pause container')
+})
+
+test('exec into a container: filtered where it is enforced, learned where it learns', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  /** Starts a container that waits, runs `work`, and deletes it. */
+  const during = async (mode: 'learn' | 'enforce', work: (id: string) => Promise<void>) => {
+    const bundle = bundleOf(sandbox, { mode, args: ['/fixtures/act', 'hello', 'wait'] })
+    const id = sandbox.newId()
+    // The end of its standard input is the end of the container.
+    const line = ['--config', sandbox.config, ...sandbox.runcArgs('run', '--bundle', bundle, id)]
+    const container = execa(SHIM, line, { reject: false })
+    await until(
+      'the container runs',
+      async () => JSON.parse((await sandbox.shim('state', id)).stdout || '{}').status === 'running',
+    )
+    await work(id)
+    container.stdin.end()
+    t.match(await container, { exitCode: 0, stdout: 'hello: ok\nwait: ready' })
+  }
+  const exec = (id: string, ...args: string[]) => sandbox.shim('exec', id, '/fixtures/act', ...args)
+  await during('learn', async (id) => {
+    t.same(await exec(id, 'getppid', 'exit', '5'), { exitCode: 5, stdout: 'getppid: ok', stderr: '' })
+  })
+  const names = namesOf(await sandbox.policy())
+  t.ok(names.includes('getppid'), 'what was executed in it is in its policy')
+  t.notOk(names.includes('setns'), "and none of the runtime's calls")
+  await during('enforce', async (id) => {
+    t.same(await exec(id, 'getppid', 'socket', 'exit', '5'), {
+      exitCode: 5,
+      stdout: 'getppid: ok\nsocket: Operation not permitted',
+      stderr: '',
+    })
+    const [directory] = sandbox.kept()
+    rmSync(`/run/oci-sandbox/containers/${directory}/filter.bpf`)
+    t.match(await exec(id, 'hello'), { exitCode: 1, stdout: '', stderr: /the filter of container .* is missing/ })
+    rmSync(`/run/oci-sandbox/containers/${directory}/record.json`)
+    t.match(
+      await exec(id, 'hello', 'socket'),
+      { exitCode: 0, stdout: 'hello: ok\nsocket: Operation not permitted' },
+      "its annotations say what it is where the shim's own record is gone",
+    )
+  })
+  t.same(sandbox.kept(), [])
 })
