@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'EXPORT_IMPOSSIBLE'
   | 'RUNTIME_FAILED'
   | 'CONTAINER_EXISTS'
+  | 'SETUP_REFUSED'
   | 'INTERNAL'
 
 export class SandboxError extends Error {

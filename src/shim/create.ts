@@ -6,7 +6,7 @@ import { oneLine, SandboxError } from '../errors.ts'
 import { writeAtomic } from '../host/files.ts'
 import { annotationsOf, type ConfigJson, decodeConfig } from '../oci/config.ts'
 import { changeFor } from './change.ts'
-import { claim, forget, processOf, writeShadow } from './container.ts'
+import { claim, FILTER, forget, processOf, writeShadow } from './container.ts'
 import type { Invocation } from './invocation.ts'
 import { moveConfig, prepareConfig } from './prepare.ts'
 import { effectiveAnnotations } from './request.ts'
@@ -48,9 +48,6 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
     throw error
   }
 }
-
-/** In a container's directory. */
-export const FILTER = 'filter.bpf'
 
 export function readConfig(path: string): ConfigJson {
   let text: string
