@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'
   | 'SETUP_REFUSED'
+  | 'RUNTIME_FAILED'
+  | 'CONTAINER_EXISTS'
   | 'INTERNAL'
 
 export class SandboxError extends Error {

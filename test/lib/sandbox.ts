@@ -105,6 +105,13 @@ export class Sandbox {
     return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], ...more }
   }
 
+  /** A program that is the shim with the sandbox's configuration: what an engine is given as its runtime. */
+  runtime(): string {
+    const path = join(this.directory, 'runtime')
+    writeFileSync(path, `#!/bin/sh\nexec ${OCI_SANDBOX}-runtime --config ${this.config} "$@"\n`, { mode: 0o755 })
+    return path
+  }
+
   #hooks(mode: Container['mode']): object {
     if (mode === 'learn') return { createRuntime: [this.hook('learn')], poststop: [this.hook('learn')] }
     return mode === 'enforce' ? { createRuntime: [this.hook('enforce')] } : {}
