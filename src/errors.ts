@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'RUNTIME_FAILED'
   | 'CONTAINER_EXISTS'
   | 'SETUP_REFUSED'
+  | 'IMPORT_INVALID'
+  | 'INPUT_UNREADABLE'
   | 'INTERNAL'
 
 export class SandboxError extends Error {
