@@ -17,7 +17,7 @@ const ARCHITECTURES: readonly ArchitectureName[] = ['x86_64', 'x86', 'x32', 'aar
 
 /** Throws FILTER_UNPROVED with the first call that the filter treats otherwise than the policy says. */
 export function proveFilter(
-  program: Uint8Array,
+  programs: readonly Uint8Array[],
   policy: string,
   architectures: readonly ResolvedArchitecture[],
   violation: ViolationAction,
@@ -28,15 +28,15 @@ export function proveFilter(
     refuse: returns,
     enosys: violation === 'log' ? returns : RET_ERRNO | ENOSYS,
   }
-  const simulator = new Simulator(program)
-  if (!simulator.onlyComparesNumbers()) {
+  const simulators = programs.map((program) => new Simulator(program))
+  if (!simulators.every((simulator) => simulator.onlyComparesNumbers())) {
     throw new SandboxError(
       'FILTER_UNPROVED',
       `policy ${policy}: its filter computes with syscall numbers, which cannot be proved`,
     )
   }
   const constants = borders([
-    ...simulator.constants(),
+    ...simulators.flatMap((simulator) => simulator.constants()),
     ...architectures.flatMap(({ known, allowed }) => [known, ...allowed.keys()]),
   ])
   for (const name of ARCHITECTURES) {
@@ -47,7 +47,7 @@ export function proveFilter(
       if (number < space.from || number >= space.to) continue
       for (const args of samples(architecture?.allowed.get(number), ARGUMENT_BITS[name])) {
         const verdict = architecture === undefined ? 'refuse' : evaluate(architecture, number, args)
-        const found = simulator.run({ arch, number, args })
+        const found = strictest(simulators.map((simulator) => simulator.run({ arch, number, args })))
         if (found !== expected[verdict]) {
           const call = `${name} syscall ${number}(${args.join(', ')})`
           throw new SandboxError(
@@ -58,6 +58,11 @@ export function proveFilter(
       }
     }
   }
+}
+
+/** Of what stacked programs return, the kernel takes the action with the lowest signed value (seccomp_run_filters of kernel/seccomp.c). */
+function strictest(returned: readonly number[]): number {
+  return returned.reduce((least, value) => ((value & 0xffff_0000) < (least & 0xffff_0000) ? value : least))
 }
 
 /** Each constant with its neighbours, and both ends, each once. */

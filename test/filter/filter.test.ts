@@ -24,7 +24,8 @@ const library = seccompLibrary()
 function filterOf(
   ...[allowed, violation = 'errno', more = {}]: [Parameters<typeof policy>[0], ('errno' | 'kill' | 'log')?, object?]
 ) {
-  const simulator = new Simulator(compileFilter(library, policy(allowed, more), violation))
+  const [program] = compileFilter(library, policy(allowed, more), violation)
+  const simulator = new Simulator(program as Uint8Array)
   return (number: number, args: bigint[] = [], arch = X86_64) => simulator.run({ arch, number, args })
 }
 
@@ -140,7 +141,11 @@ test('a policy that allows nothing, or needs more than 4096 instructions, is ref
 test('calls that were made often come first', async (t) => {
   const place = (count: number) => {
     const bytes = Buffer.from(
-      compileFilter(library, policy(['brk', 'close', { name: 'read', count }, { name: 'write', count: 50 }]), 'errno'),
+      compileFilter(
+        library,
+        policy(['brk', 'close', { name: 'read', count }, { name: 'write', count: 50 }]),
+        'errno',
+      )[0] ?? [],
     )
     const position = (number: number) => {
       for (let at = 0; at < bytes.length; at += 8)
@@ -175,9 +180,9 @@ test('the proof finds a filter that means something else', async (t) => {
     },
   ]
   const document = policy(allowed)
-  const program = compileFilter(library, document, 'errno')
+  const [program = new Uint8Array()] = compileFilter(library, document, 'errno')
   const resolved = resolvePolicy(document, (arch, name) => library.resolveName(arch, name), [])
-  proveFilter(program, 'p', resolved, 'errno')
+  proveFilter([program], 'p', resolved, 'errno')
 
   // Every return value changed, and every compared constant: each is another meaning.
   let found = 0
@@ -191,7 +196,7 @@ test('the proof finds a filter that means something else', async (t) => {
     view.setUint32(at + 4, opcode === 0x06 ? (k === RET_ALLOW ? RET_LOG : RET_ALLOW) : k + 1, true)
     changed++
     try {
-      proveFilter(mutant, 'p', resolved, 'errno')
+      proveFilter([mutant], 'p', resolved, 'errno')
       t.comment(`not found: instruction ${at / 8}`)
     } catch (error) {
       t.match(error, { code: 'FILTER_UNPROVED', message: /but the policy says (allow|refuse|enosys)/ })
