@@ -53,7 +53,7 @@ export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violatio
       `policy ${policy.name} needs ${instructions} instructions, but the kernel takes ${MAX_INSTRUCTIONS}; use fewer argument rules`,
     )
   }
-  proveFilter(program, policy.name, architectures, violation)
+  proveFilter([program], policy.name, architectures, violation)
   return program
 }
 
