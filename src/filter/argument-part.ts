@@ -5,7 +5,7 @@
 import { type Calls, valuesOf } from './calls.ts'
 import { type Content, condition, holds } from './content.ts'
 import { type Diagram, WORD_ARCH } from './diagram.ts'
-import { JA, JMP, type Program, RET_A, RET_K } from './program.ts'
+import { JA, JMP, type Program, RET_A, RET_K, X } from './program.ts'
 import { type Ranges, takeOut } from './ranges.ts'
 import { advance, comparand, type Registers, registersKey, returned } from './registers.ts'
 import { effectOf } from './returns.ts'
@@ -67,7 +67,7 @@ export class ArgumentPart {
     const registers = point.registers as Registers
     const opcode = this.#program.code[point.at] as number
     const compared = comparand(registers, opcode, this.#program.k[point.at] as number, point.at)
-    const test = condition(this.#diagram, opcode & 0xf0, registers.a, compared)
+    const test = condition(this.#diagram, opcode & ~X, registers.a, compared)
     point.node = this.#diagram.select(test, (point.yes as Point).node, (point.no as Point).node)
   }
 
@@ -110,7 +110,7 @@ export class ArgumentPart {
 
   /** Whether a comparison of a constant, or of the number or architecture, holds for all the calls. */
   #decide(a: Content, opcode: number, compared: number, calls: Calls, at: number): boolean | Split {
-    const operation = opcode & 0xf0
+    const operation = opcode & ~X
     if (a.mask === 0) return holds(operation, a.flip, compared)
     this.#particular = true
     const values = valuesOf(this.#diagram, operation, a, compared, at)

@@ -4,7 +4,7 @@
  * followed.
  */
 import { type Diagram, FALSE, levelOfWord, TRUE } from './diagram.ts'
-import { ALU_OPERATIONS, COMPARISONS } from './program.ts'
+import { ADD, AND, DIV, JEQ, JGE, JGT, JSET, LSH, MUL, NEG, OR, RSH, SUB, XOR } from './program.ts'
 
 /** Bit i is (word's bit i - shift, where mask has bit i, else 0) xor flip's bit i. */
 export interface Content {
@@ -32,53 +32,53 @@ export function calculate(operation: number, a: Content, operand: number): Conte
   const { word, shift, mask, flip } = a
   const content = (s: number, m: number, f: number): Content => ({ word, shift: s, mask: m >>> 0, flip: f >>> 0 })
   switch (operation) {
-    case ALU_OPERATIONS.and:
+    case AND:
       return content(shift, mask & operand, flip & operand)
-    case ALU_OPERATIONS.or:
+    case OR:
       return content(shift, mask & ~operand, flip | operand)
-    case ALU_OPERATIONS.xor:
+    case XOR:
       return content(shift, mask, flip ^ operand)
-    case ALU_OPERATIONS.lsh: // the kernel takes the distance modulo 32, as JavaScript does
+    case LSH: // the kernel takes the distance modulo 32, as JavaScript does
       return content(shift + (operand & 31), mask << operand, flip << operand)
-    case ALU_OPERATIONS.rsh:
+    case RSH:
       return content(shift - (operand & 31), mask >>> operand, flip >>> operand)
   }
   if (mask !== 0) return undefined
   switch (operation) {
-    case ALU_OPERATIONS.add:
+    case ADD:
       return constant(flip + operand)
-    case ALU_OPERATIONS.sub:
+    case SUB:
       return constant(flip - operand)
-    case ALU_OPERATIONS.mul:
+    case MUL:
       return constant(Math.imul(flip, operand))
-    case ALU_OPERATIONS.div:
+    case DIV:
       return operand === 0 ? undefined : constant(Math.floor(flip / operand))
-    case ALU_OPERATIONS.neg:
+    case NEG:
       return constant(-flip)
   }
   return undefined
 }
 
-/** Whether a comparison of two constants holds. */
+/** Whether a comparison of two constants holds. `operation`: JEQ, JGT, JGE or JSET. */
 export function holds(operation: number, a: number, operand: number): boolean {
-  if (operation === COMPARISONS.jeq) return a === operand
-  if (operation === COMPARISONS.jgt) return a > operand
-  if (operation === COMPARISONS.jge) return a >= operand
+  if (operation === JEQ) return a === operand
+  if (operation === JGT) return a > operand
+  if (operation === JGE) return a >= operand
   return (a & operand) !== 0
 }
 
 /** The condition "the comparison holds", built from the lowest bit up. */
 export function condition(diagram: Diagram, operation: number, a: Content, operand: number): number {
   const top = levelOfWord(a.word) + 31 + a.shift
-  let node = operation === COMPARISONS.jge || operation === COMPARISONS.jeq ? TRUE : FALSE
+  let node = operation === JGE || operation === JEQ ? TRUE : FALSE
   for (let bit = 0; bit < 32; bit++) {
     const wanted = (operand >>> bit) & 1
     let zero = node
     let one = node
-    if (operation === COMPARISONS.jeq) {
+    if (operation === JEQ) {
       if (wanted === 1) zero = FALSE
       else one = FALSE
-    } else if (operation === COMPARISONS.jset) {
+    } else if (operation === JSET) {
       if (wanted === 1) one = TRUE
     } else if (wanted === 1) zero = FALSE
     else one = TRUE

@@ -42,29 +42,23 @@ export const ALU = 0x04
 export const JMP = 0x05
 export const X = 0x08
 
-/** BPF_OP of an instruction of class BPF_ALU. */
-export const ALU_OPERATIONS = {
-  add: 0x00,
-  sub: 0x10,
-  mul: 0x20,
-  div: 0x30,
-  or: 0x40,
-  and: 0x50,
-  lsh: 0x60,
-  rsh: 0x70,
-  neg: 0x80,
-  xor: 0xa0,
-} as const
-/** BPF_OP of an instruction of class BPF_JMP that compares. */
-export const COMPARISONS = { jeq: 0x10, jgt: 0x20, jge: 0x30, jset: 0x40 } as const
-
-const SIMPLE = new Set([LD_ABS, LD_IMM, LD_MEM, LD_LEN, LDX_IMM, LDX_MEM, LDX_LEN, ST, STX, JA, RET_K, RET_A, TAX, TXA])
-const ALU_CODES = new Set<number>(Object.values(ALU_OPERATIONS))
-const JUMP_CODES = new Set<number>(Object.values(COMPARISONS))
-
-export function isComparison(code: number): boolean {
-  return (code & 0x07) === JMP && code !== JA
-}
+/** BPF_OP of an instruction of class BPF_ALU. BPF_MOD is none that seccomp takes. */
+export const ADD = 0x00
+export const SUB = 0x10
+export const MUL = 0x20
+export const DIV = 0x30
+export const OR = 0x40
+export const AND = 0x50
+export const LSH = 0x60
+export const RSH = 0x70
+export const NEG = 0x80
+export const MOD = 0x90
+export const XOR = 0xa0
+/** Comparisons with k. */
+export const JEQ = 0x15
+export const JGT = 0x25
+export const JGE = 0x35
+export const JSET = 0x45
 
 /** `bytes`: struct sock_filter[], little-endian. Throws where the length is no multiple of an instruction's. */
 export function decodeProgram(bytes: Uint8Array): Program {
@@ -77,11 +71,11 @@ export function decodeProgram(bytes: Uint8Array): Program {
   const jumpFalse = new Uint8Array(length)
   const k = new Uint32Array(length)
   for (let index = 0; index < length; index++) {
-    const at = index * INSTRUCTION_BYTES
-    code[index] = view.getUint16(at, true)
-    jumpTrue[index] = view.getUint8(at + 2)
-    jumpFalse[index] = view.getUint8(at + 3)
-    k[index] = view.getUint32(at + 4, true)
+    const first = view.getUint32(index * INSTRUCTION_BYTES, true)
+    code[index] = first & 0xffff
+    jumpTrue[index] = (first >>> 16) & 0xff
+    jumpFalse[index] = first >>> 24
+    k[index] = view.getUint32(index * INSTRUCTION_BYTES + 4, true)
   }
   return { length, code, jumpTrue, jumpFalse, k }
 }
@@ -103,26 +97,52 @@ export function programProblem(program: Program): string | undefined {
 function instructionProblem({ length, code, jumpTrue, jumpFalse, k }: Program, at: number): string | undefined {
   const opcode = code[at] as number
   const operand = k[at] as number
-  const operation = opcode & 0xf0
-  const alu = (opcode & ~0xf8) === ALU && ALU_CODES.has(operation)
-  const jump = (opcode & ~0xf8) === JMP && JUMP_CODES.has(operation)
-  // BPF_NEG has no operand, so BPF_X makes no sense with it.
-  if (!SIMPLE.has(opcode) && !jump && !(alu && opcode !== (ALU | ALU_OPERATIONS.neg | X)))
-    return `has the opcode 0x${opcode.toString(16)}, which no seccomp filter may have`
-  if (opcode === LD_ABS && (operand >= DATA_BYTES || operand % 4 !== 0))
-    return `loads from offset ${operand}: struct seccomp_data has ${DATA_BYTES} bytes, in words of 4`
-  if ([LD_MEM, LDX_MEM, ST, STX].includes(opcode) && operand >= MEMORY_WORDS)
-    return `uses memory word ${operand} of ${MEMORY_WORDS}`
-  if (opcode === (ALU | ALU_OPERATIONS.div) && operand === 0) return 'divides by 0'
-  if ([ALU | ALU_OPERATIONS.lsh, ALU | ALU_OPERATIONS.rsh].includes(opcode) && operand >= 32)
-    return `shifts by ${operand} of 32 bits`
-  const farthest = opcode === JA ? operand : jump ? Math.max(jumpTrue[at] as number, jumpFalse[at] as number) : 0
-  if (farthest >= length - at - 1 && (jump || opcode === JA)) return 'jumps behind the end'
-  return undefined
+  switch (opcode) {
+    case LD_ABS:
+      if (operand < DATA_BYTES && operand % 4 === 0) return undefined
+      return `loads from offset ${operand}: struct seccomp_data has ${DATA_BYTES} bytes, in words of 4`
+    case JEQ:
+    case JGT:
+    case JGE:
+    case JSET:
+    case JEQ | X:
+    case JGT | X:
+    case JGE | X:
+    case JSET | X:
+      return Math.max(jumpTrue[at] as number, jumpFalse[at] as number) < length - at - 1 ? undefined : BEHIND
+    case JA:
+      return operand < length - at - 1 ? undefined : BEHIND
+    case LD_MEM:
+    case LDX_MEM:
+    case ST:
+    case STX:
+      return operand < MEMORY_WORDS ? undefined : `uses memory word ${operand} of ${MEMORY_WORDS}`
+    case ALU | DIV:
+      return operand === 0 ? 'divides by 0' : undefined
+    case ALU | LSH:
+    case ALU | RSH:
+      return operand < 32 ? undefined : `shifts by ${operand} of 32 bits`
+    case RET_K:
+    case RET_A:
+    case LD_IMM:
+    case LD_LEN:
+    case LDX_IMM:
+    case LDX_LEN:
+    case TAX:
+    case TXA:
+      return undefined
+  }
+  // BPF_ALU with the other operations, and all with the index register, but BPF_NEG, which has no operand.
+  const known = (opcode & 0xff07) === ALU && opcode >> 4 <= XOR >> 4 && (opcode & 0xf0) !== MOD
+  if (known && opcode !== (ALU | NEG | X)) return undefined
+  return `has the opcode 0x${opcode.toString(16)}, which no seccomp filter may have`
 }
+
+const BEHIND = 'jumps behind the end'
 
 /** A load from memory that is not stored to on every way there (check_load_and_stores of net/core/filter.c). */
 function uninitialised({ length, code, jumpTrue, jumpFalse, k }: Program): string | undefined {
+  if (!code.includes(LD_MEM) && !code.includes(LDX_MEM)) return undefined
   /** The words that are stored to before each instruction, as bits; what no way leads to keeps all. */
   const stored = new Uint16Array(length).fill(0xffff)
   let valid = 0
@@ -130,19 +150,12 @@ function uninitialised({ length, code, jumpTrue, jumpFalse, k }: Program): strin
     valid &= stored[at] as number
     const opcode = code[at] as number
     const operand = k[at] as number
-    const reach = (distance: number) => {
-      const target = at + 1 + distance
-      stored[target] = (stored[target] as number) & valid
-    }
     if (opcode === ST || opcode === STX) valid |= 1 << operand
     else if ((opcode === LD_MEM || opcode === LDX_MEM) && (valid & (1 << operand)) === 0)
       return `instruction ${at} loads memory word ${operand}, which nothing has stored to`
     else if ((opcode & 0x07) === JMP) {
-      if (opcode === JA) reach(operand)
-      else {
-        reach(jumpTrue[at] as number)
-        reach(jumpFalse[at] as number)
-      }
+      const distances = opcode === JA ? [operand] : [jumpTrue[at] as number, jumpFalse[at] as number]
+      for (const distance of distances) stored[at + 1 + distance] = (stored[at + 1 + distance] as number) & valid
       valid = 0xffff
     }
   }

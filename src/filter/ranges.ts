@@ -20,6 +20,19 @@ function takeRange(ranges: Ranges, from: number, to: number, taken: Ranges): voi
   ranges.splice(first, last - first, ...rest)
 }
 
+/** Takes one value out, and says whether it was there. */
+export function takeOne(ranges: Ranges, value: number): boolean {
+  const at = firstEndingAt(ranges, value)
+  const from = ranges[at]
+  if (from === undefined || from > value) return false
+  const to = ranges[at + 1] as number
+  if (from === to) ranges.splice(at, 2)
+  else if (from === value) ranges[at] = value + 1
+  else if (to === value) ranges[at + 1] = value - 1
+  else ranges.splice(at + 1, 0, value - 1, value + 1)
+  return true
+}
+
 /** The index of the first range that does not end before `value`. */
 function firstEndingAt(ranges: Ranges, value: number): number {
   let low = 0

@@ -4,8 +4,8 @@
  */
 import { RET_ALLOW } from './actions.ts'
 import {
-  ALU_OPERATIONS,
   DATA_BYTES,
+  DIV,
   decodeProgram,
   LD_ABS,
   LD_IMM,
@@ -99,7 +99,7 @@ export class Simulator {
           memory[k] = x
           break
         case 0x04: // BPF_ALU; a division by 0 ends a filter with 0
-          if ((code & 0xf0) === ALU_OPERATIONS.div && operand === 0) return 0
+          if ((code & 0xf0) === DIV && operand === 0) return 0
           a = calculate(code, a, operand)
           break
         case 0x05: // BPF_JMP: distances in instructions, from the next one

@@ -3,10 +3,10 @@
  * comparison splits them. Where a way first compares an argument, the rest of it becomes a node of a Diagram (argument-part.ts).
  */
 import { ArgumentPart } from './argument-part.ts'
-import { type Calls, MAX_WORD, split, valuesOf } from './calls.ts'
+import { type Calls, MAX_WORD, split, splitAt } from './calls.ts'
 import { holds } from './content.ts'
 import { type Diagram, WORD_ARCH } from './diagram.ts'
-import { JA, JMP, type Program, RET_A, RET_K } from './program.ts'
+import { JA, JMP, type Program, RET_A, RET_K, X } from './program.ts'
 import type { Ranges } from './ranges.ts'
 import { advance, comparand, type Registers, returned, START } from './registers.ts'
 import { effectOf } from './returns.ts'
@@ -52,13 +52,13 @@ export function cellsOf(diagram: Diagram, program: Program): Cell[] {
     } else {
       const { a } = registers
       const compared = comparand(registers, opcode, operand, at)
-      const operation = opcode & 0xf0
+      const operation = opcode & ~X
       const yes = at + 1 + (jumpTrue[at] as number)
       const no = at + 1 + (jumpFalse[at] as number)
       if (a.mask === 0) {
         state.at = holds(operation, a.flip, compared) ? yes : no
       } else if (a.word <= WORD_ARCH) {
-        const inside = split(calls, a.word, valuesOf(diagram, operation, a, compared, at))
+        const inside = splitAt(diagram, calls, at, operation, a, compared)
         if (inside === undefined) state.at = no
         else {
           if ((calls[a.word] as Ranges).length > 0) states.push({ at: no, registers, calls })
