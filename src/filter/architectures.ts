@@ -1,6 +1,9 @@
 import { architectures } from 'seccomp-bpf-wasm'
 import type { ArchitectureName } from '../policy/document.ts'
 
+/** The architectures that a policy can have; x86_64 and x32 share a value of seccomp_data.arch. */
+export const ARCHITECTURES: readonly ArchitectureName[] = ['x86_64', 'x32', 'x86', 'aarch64', 'arm']
+
 /** AUDIT_ARCH_* (linux/audit.h) of an architecture: what a filter sees in seccomp_data.arch. */
 export function auditArch(architecture: ArchitectureName): number {
   return architectures[architecture].audit
