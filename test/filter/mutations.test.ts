@@ -1,6 +1,5 @@
 /** Filters with one instruction changed: each change of meaning must be found, and nothing else. */
 import { test } from 'tap'
-import { asSandboxError } from '../../src/errors.ts'
 import { compileFilter } from '../../src/filter/compile.ts'
 import { Undecidable } from '../../src/filter/diagram.ts'
 import { type ResolvedArchitecture, resolvePolicy } from '../../src/filter/evaluate.ts'
@@ -26,10 +25,16 @@ const everything = process.env.TEST_ALL === '1'
 const library = seccompLibrary()
 const AARCH64 = 0xc00000b7
 
+/** Of x86. With one of these libseccomp also allows what socketcall or ipc does of it, so its filter is not the policy. */
+const MULTIPLEXED = /^(socket|accept|bind|connect|listen|getsock|getpeer|setsock|send|recv|shutdown|sem|msg|shm|ipc)/
+
 /** Some calls with argument rules, some without, of one or two architectures. */
 function randomPolicy(random: Random): PolicyDocument {
   const list = (architecture: 'x86_64' | 'x86' | 'aarch64', bits: number): AllowedSyscall[] => {
-    const names = random.shuffled([...library.syscalls(architecture).keys()]).slice(0, 2 + random.below(12))
+    const known = [...library.syscalls(architecture).keys()].filter(
+      (name) => architecture !== 'x86' || !MULTIPLEXED.test(name),
+    )
+    const names = random.shuffled(known).slice(0, 2 + random.below(12))
     return names.map((name) => (random.chance(0.6) ? { name } : { name, rules: randomRules(random, bits) }))
   }
   const architectures: PolicyDocument['architectures'] = { x86_64: { known: 471, syscalls: list('x86_64', 64) } }
@@ -56,16 +61,10 @@ interface Subject {
   readonly programs: readonly Uint8Array[]
 }
 
-/** A policy and its filters; undefined where libseccomp cannot make any (x86's socket calls with some rules). */
-function subject(random: Random): Subject | undefined {
+/** A policy and its filters. */
+function subject(random: Random): Subject {
   const document = randomPolicy(random)
-  let compiled: Uint8Array | readonly Uint8Array[]
-  try {
-    compiled = compileFilter(library, document, 'errno')
-  } catch (error) {
-    if (asSandboxError(error).code === 'FILTER_FAILED') return undefined
-    throw error
-  }
+  const compiled: Uint8Array | readonly Uint8Array[] = compileFilter(library, document, 'errno')
   const architectures = resolvePolicy(document, (architecture, name) => library.resolveName(architecture, name), [])
   return { architectures, programs: compiled instanceof Uint8Array ? [compiled] : compiled }
 }
@@ -92,9 +91,7 @@ test('a changed filter is found, with a call that shows it, or means the same', 
   const wanted = everything ? 10_000 : 1600
   const count = { found: 0, refused: 0, undecided: 0, same: 0 }
   for (let total = 0; total < wanted; ) {
-    const chosen = subject(random)
-    if (chosen === undefined) continue
-    const { architectures, programs } = chosen
+    const { architectures, programs } = subject(random)
     if (findDifference(programs, architectures, 'errno') !== undefined)
       t.fail('the filter as it was made is not found wrong')
     for (let round = 0; round < 40; round++, total++) {

@@ -37,7 +37,12 @@ test('random programs, one or several: the regions say what the simulator does',
   for (let round = 0; round < rounds; round++) {
     const constants = someConstants(random)
     const programs = Array.from({ length: 1 + random.below(3) }, () =>
-      randomProgram(random, constants, { length: 3 + random.below(50), everything: random.chance(0.3), kills: true }),
+      randomProgram(random, constants, {
+        length: 3 + random.below(50),
+        everything: random.chance(0.3),
+        kills: true,
+        pointer: true,
+      }),
     )
     const bytes = programs.map(encodeProgram)
     const diagram = new Diagram()

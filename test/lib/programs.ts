@@ -46,13 +46,16 @@ export interface ProgramOptions {
   readonly length: number
   /** Every instruction that the kernel takes; else those that the exact procedure follows. */
   readonly everything?: boolean
+  /** Looks at the instruction pointer too. */
+  readonly pointer?: boolean
   /** Now and then an action that kills. */
   readonly kills?: boolean
 }
 
 /** A filter that the kernel takes, with few different constants, so that calls hit them. */
 export function randomProgram(random: Random, constants: readonly number[], options: ProgramOptions): Instruction[] {
-  const { length, everything = false, kills = false } = options
+  const { length, everything = false, kills = false, pointer = false } = options
+  const words = [0, 0, 1, 4, 4, 5, 6, 7, 8, 14, 15, ...(pointer ? [2, 3] : [])]
   const value = () => random.pick(constants)
   const returns = (): Instruction => [0x06, 0, 0, random.pick(kills && random.chance(0.03) ? KILLS : RETURNS)]
   const program: Instruction[] = []
@@ -61,7 +64,7 @@ export function randomProgram(random: Random, constants: readonly number[], opti
     const rest = Math.min(length - at - 1, 6)
     const kind = random.below(100)
     const operation = random.pick(everything && random.chance(0.3) ? OTHERS : EXACT)
-    if (kind < 30) program.push([0x20, 0, 0, 4 * random.pick([0, 0, 1, 4, 4, 5, 6, 7, 8, 14, 15, 2])])
+    if (kind < 30) program.push([0x20, 0, 0, 4 * random.pick(words)])
     else if (kind < 72)
       program.push([random.pick(COMPARISONS), random.below(rest + 1), random.below(rest + 1), value()])
     else if (kind < 80) program.push([operation, 0, 0, operandFor(random, operation, value)])
