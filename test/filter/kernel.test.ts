@@ -43,6 +43,9 @@ const door: Instruction[] = [
 const UNEXECUTED = 0x0005_0fa0
 const guard: Instruction[] = [...door, [0x06, 0, 0, UNEXECUTED]]
 
+/** uretprobe and uprobe of x86-64: newer kernels (6.14 for the first) let them through without asking any filter. */
+const UNASKED = [335, 336]
+
 interface Call extends SyscallData {
   readonly abi: 0 | 1
 }
@@ -85,7 +88,8 @@ function randomCalls(random: Random, programs: readonly (readonly Instruction[])
     // int $0x80 passes the lower halves of registers.
     const args = Array.from({ length: 6 }, () => (abi === 1 ? 0n : BigInt(word()) << 32n) | BigInt(word()))
     if (args[5] === ((BigInt(DOOR) << 32n) | BigInt(DOOR))) args[5] = 0n
-    return { abi, arch: abi === 1 ? I386 : X86_64, number: word(), args }
+    const number = word()
+    return { abi, arch: abi === 1 ? I386 : X86_64, number: UNASKED.includes(number) ? 0 : number, args }
   })
 }
 
@@ -125,13 +129,15 @@ test('the simulator and the kernel agree on random filters and calls', async (t)
   await execa('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', fixture, FIXTURE])
   const random = new Random(31)
   const sets = Array.from({ length: SETS }, () => randomSet(random))
-  for (const { programs } of sets)
-    for (const program of programs) t.equal(programProblem(decodeProgram(program)), undefined)
-  const { stdout } = await execa(fixture, {
+  const problems = sets.flatMap(({ programs }) => programs.map((program) => programProblem(decodeProgram(program))))
+  t.same(new Set(problems), new Set([undefined]))
+  const { stdout, stderr, exitCode } = await execa(fixture, {
     input: Buffer.concat(sets.map(encodeSet)),
     encoding: 'buffer',
     maxBuffer: 1 << 28,
+    reject: false,
   })
+  t.equal(exitCode, 0, Buffer.from(stderr).toString())
   const results = new DataView(stdout.buffer, stdout.byteOffset, stdout.byteLength)
   t.equal(results.byteLength, 4 * SETS * CALLS)
   const count = { errno: 0, killed: 0, unexecuted: 0, i386: 0, stacked: 0 }
