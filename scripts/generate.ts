@@ -61,7 +61,7 @@ write('validate.d.ts', `import type { ValidateFunction } from 'ajv'\n${declarati
 
 // What a compiled filter depends on besides its policy: the key of the filter cache changes with it.
 const compiler = createHash('sha256')
-for (const path of globSync(['src/filter/*.ts', 'src/policy/*.ts', 'wasm/dist/*.{js,wasm}'], { cwd: root }).sort()) {
+for (const path of globSync(['src/filter/**/*.ts', 'src/policy/*.ts', 'wasm/dist/*.{js,wasm}'], { cwd: root }).sort()) {
   compiler.update(`${path}\0`).update(readFileSync(join(root, path)))
 }
 write(

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'STORE_UNSAFE'
   | 'STORE_FAILED'
   | 'FILTER_FAILED'
+  | 'FILTER_TOO_LARGE'
   | 'FILTER_UNPROVED'
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'

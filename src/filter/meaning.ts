@@ -1,10 +1,9 @@
 /** What a policy says of every call there is, in the form that a filter's meaning has (regions.ts). The plain semantics is evaluate.ts. */
 import type { Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
-import { ARGUMENT_BITS } from '../policy/document.ts'
 import { decodeUint64 } from '../policy/uint64.ts'
 import { ENOSYS, RET_ALLOW, RET_ERRNO, VIOLATION } from './actions.ts'
-import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart } from './architectures.ts'
+import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart, registerBits } from './architectures.ts'
 import { MAX_WORD } from './calls.ts'
 import { type Diagram, FALSE, levelOfArgument, TRUE } from './diagram.ts'
 import type { ResolvedArchitecture } from './evaluate.ts'
@@ -65,7 +64,7 @@ function numbersOf(diagram: Diagram, { name, known, allowed }: ResolvedArchitect
     if (number < start || number >= end) continue
     others(next, number - 1)
     const rules = allowed.get(number)
-    const node = rules ? rulesNode(diagram, rules, ARGUMENT_BITS[name], ends) : ends.allow
+    const node = rules ? rulesNode(diagram, rules, registerBits(name), ends) : ends.allow
     ranges.push({ from: number, node })
     next = number + 1
   }

@@ -43,7 +43,7 @@ export function proveFilter(
   const { call, found, expected } = witness
   throw new SandboxError(
     'FILTER_UNPROVED',
-    `policy ${policy}: its filter answers ${returnName(found)} to ${describeCall(call)}, but the policy says ${sayVerdict(expected, violation)}${hint(architectures)}`,
+    `policy ${policy}: its filter answers ${returnName(found)} to ${describeCall(call)}, but the policy says ${sayVerdict(expected, violation)}`,
   )
 }
 
@@ -69,9 +69,4 @@ function firstDifference(diagram: Diagram, filter: Regions, meaning: Regions, pr
 function sayVerdict(value: number, violation: ViolationAction): string {
   const { allow, refuse } = verdictsOf(violation)
   return value === allow ? 'allow' : value === refuse ? 'refuse' : 'enosys'
-}
-
-function hint(architectures: readonly ResolvedArchitecture[]): string {
-  const ruled = architectures.some(({ allowed }) => [...allowed.values()].some((rules) => rules !== null))
-  return ruled ? '; libseccomp mistranslates some combinations of argument rules: write them with == and masked==' : ''
 }
