@@ -99,14 +99,7 @@ function policyPrograms(random: Random): Uint8Array[] {
   const names = random.shuffled([...library.syscalls('x86_64').keys()]).slice(0, 3 + random.below(30))
   const rule = () => [{ index: random.below(6), op: '==' as const, value: String(random.bigint(64)) }]
   const calls = (part: string[]) => part.map((name) => (random.chance(0.7) ? name : { name, rules: [rule(), rule()] }))
-  const compiled = (part: string[]) => {
-    const filter: Uint8Array | readonly Uint8Array[] = compileFilter(
-      library,
-      policy(calls(part)),
-      random.pick(['errno', 'log']),
-    )
-    return filter instanceof Uint8Array ? [filter] : filter
-  }
+  const compiled = (part: string[]) => compileFilter(library, policy(calls(part)), random.pick(['errno', 'log']))
   return random.chance(0.5) ? compiled(names) : [...compiled(names.slice(2)), ...compiled(names.slice(0, -2))]
 }
 
