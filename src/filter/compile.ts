@@ -26,10 +26,15 @@ const FEW = 8
 const FEW_IN_ALL = 256
 
 /**
- * Where libseccomp's rules mean something else: it compares the low halves of x32's arguments alone, and takes some calls of x86 for
- * requests of socketcall and ipc.
+ * Calls of x86 (recvmmsg, sendmmsg, the socket calls from socket to shutdown, System V's from semget to msgctl) that libseccomp also takes
+ * for requests of socketcall and ipc: it would allow both ways, and the policy names one.
  */
-const OURS: ReadonlySet<ArchitectureName> = new Set(['x32', 'x86'])
+const TWO_WAYS: readonly [first: number, last: number][] = [
+  [337, 337],
+  [345, 345],
+  [359, 373],
+  [393, 402],
+]
 
 /** What whoever installs programs one after the other calls between two of them. */
 const INSTALLING = ['seccomp', 'prctl']
@@ -85,9 +90,9 @@ function share(
   violation: ViolationAction,
 ): Shared[] {
   const easy = architectures.flatMap(({ name, allowed }) =>
-    [...allowed.values()].filter((rules) => rules !== null && isEasy(name, rules)),
+    [...allowed].filter(([number, rules]) => isEasy(name, number, rules)).map(([, rules]) => rules),
   )
-  const together = easy.reduce((sum, rules) => sum + comparisons(rules ?? []), 0)
+  const few = easy.reduce((sum, rules) => sum + comparisons(rules), 0) <= FEW_IN_ALL
   return architectures.map((architecture) => {
     const { name, allowed, known } = architecture
     const weights = weightsOf(policy, architecture)
@@ -95,15 +100,15 @@ function share(
     const installing = new Set(INSTALLING.map((call) => seccomp.resolveName(name, call)))
     const translated = new Map<number, readonly Comparison[][] | null>()
     const ruled: RuledCall[] = []
-    for (const [number, rules] of allowed) {
-      if (rules === null || (together <= FEW_IN_ALL && isEasy(name, rules))) translated.set(number, rules)
+    for (const [number, rules] of [...allowed].sort(([a], [b]) => a - b)) {
+      if (isEasy(name, number, rules) && (few || rules === null)) translated.set(number, rules)
       else {
         ruled.push({
           label: `${name} ${seccomp.resolveNumber(name, number) ?? number}`,
           number,
           weight: weights.get(number) as number,
           last: installing.has(number),
-          rules: rules.map((rule) => ruleOf(rule, domains)).filter((rule) => rule !== undefined),
+          rules: (rules ?? [[]]).map((rule) => ruleOf(rule, domains)).filter((rule) => rule !== undefined),
           domains,
         })
       }
@@ -121,10 +126,12 @@ function share(
   })
 }
 
-/** Whether libseccomp translates rules rightly and not much longer than we would: few, of == and masked== alone. */
-function isEasy(architecture: ArchitectureName, rules: readonly Comparison[][]): boolean {
+/** Whether libseccomp translates a call rightly, and its rules not much longer than we would: few, of == and masked== alone. */
+function isEasy(architecture: ArchitectureName, number: number, rules: readonly Comparison[][] | null): boolean {
+  if (architecture === 'x86' && TWO_WAYS.some(([first, last]) => number >= first && number <= last)) return false
+  if (rules === null) return true
   return (
-    !OURS.has(architecture) &&
+    architecture !== 'x32' && // of whose arguments it compares the low halves alone
     comparisons(rules) <= FEW &&
     rules.every((rule) => new Set(rule.map(({ index }) => index)).size === rule.length && rule.every(isEqual))
   )
@@ -135,8 +142,8 @@ function isEqual({ op, value, mask }: Comparison): boolean {
   return op === '==' || (op === 'masked==' && (decodeUint64(value) & ~decodeUint64(mask ?? 0)) === 0n)
 }
 
-function comparisons(rules: readonly Comparison[][]): number {
-  return rules.reduce((sum, rule) => sum + rule.length, 0)
+function comparisons(rules: readonly Comparison[][] | null): number {
+  return (rules ?? []).reduce((sum, rule) => sum + rule.length, 0)
 }
 
 /** The counts of an architecture's calls, by number; each has at least half of what all have on average, so that none lies very deep. */
