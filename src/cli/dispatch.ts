@@ -7,6 +7,8 @@ import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
 import { doctor } from './doctor.ts'
 import { importCommand } from './import.ts'
+import { install, uninstall } from './install.ts'
+import { learnCommand } from './learn.ts'
 import { policyEdit } from './policy-edit.ts'
 import { policyExport } from './policy-export.ts'
 import { policyMerge, policyRename, policyRm } from './policy-life.ts'
@@ -16,6 +18,8 @@ import { policyMinimize, policyOverlay } from './policy-overlay.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
 import { policyStatusCommand } from './policy-status.ts'
+import { report } from './report.ts'
+import { top } from './top.ts'
 
 export const COMMANDS: readonly Command[] = [
   policyList,
@@ -30,9 +34,14 @@ export const COMMANDS: readonly Command[] = [
   policyOverlay,
   policyMinimize,
   policySiblings,
+  learnCommand,
+  report,
+  top,
   importCommand,
   compile,
   doctor,
+  install,
+  uninstall,
 ]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
