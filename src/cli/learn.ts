@@ -2,7 +2,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '../errors.ts'
 import { readTrusted } from '../host/files.ts'
-import { startHeld } from '../host/launcher.ts'
+import { locateProgram, startHeld } from '../host/launcher.ts'
 import { printError } from '../host/output.ts'
 import { isRunning } from '../learn/live.ts'
 import { foldPendingRuns, RECORD } from '../learn/pending.ts'
@@ -42,8 +42,9 @@ export const learnCommand: Command = {
         `learning is not permitted on this host (its configuration permits: ${settings.modes.join(', ')})`,
       )
     }
+    const program = locateProgram(operands[0] as string)
     store.prepare(name)
-    const held = await startHeld(operands, store.directory(name))
+    const held = await startHeld(program, operands.slice(1), store.directory(name))
     let run: string
     try {
       run = startLearning(store, { policy: name, pid: held.pid, detail, backend: settings.learn.backend })

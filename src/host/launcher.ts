@@ -25,13 +25,12 @@ export interface Held {
  * The tracer knows a program's start by a change of the executed file: so what waits is a copy of /bin/sh, which no program can be. The copy
  * is below `directory`. Throws INPUT_UNREADABLE.
  */
-export async function startHeld(command: readonly string[], directory: string): Promise<Held> {
-  const program = locate(command[0] as string)
+export async function startHeld(program: string, args: readonly string[], directory: string): Promise<Held> {
   const own = mkdtempSync(join(directory, 'launch-'))
   const shell = join(own, 'sh')
   copyFileSync(realpathSync('/bin/sh'), shell)
   chmodSync(shell, 0o700)
-  const child = spawn(shell, ['-c', SCRIPT, 'sh', program, ...command.slice(1)], {
+  const child = spawn(shell, ['-c', SCRIPT, 'sh', program, ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
   })
   const cleanUp = () => rmSync(own, { recursive: true, force: true })
@@ -61,20 +60,21 @@ export async function startHeld(command: readonly string[], directory: string): 
       const ignore = () => {}
       for (const signal of FORWARDED) process.on(signal, forward)
       for (const signal of SHARED) process.on(signal, ignore)
+      // What is executed stays as long as it is needed, also without a name; nothing is left should we be killed.
+      cleanUp()
       try {
         pipe.end('\n')
         return await ended
       } finally {
         for (const signal of FORWARDED) process.off(signal, forward)
         for (const signal of SHARED) process.off(signal, ignore)
-        cleanUp()
       }
     },
   }
 }
 
-/** As a shell finds it. */
-function locate(name: string): string {
+/** A program's path, as a shell finds it. Throws INPUT_UNREADABLE. */
+export function locateProgram(name: string): string {
   const candidates = name.includes('/')
     ? [name]
     : (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory || '.', name))
