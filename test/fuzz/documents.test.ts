@@ -17,7 +17,7 @@ import { withSiblings } from '../../src/policy/siblings.ts'
 import { policyStatus } from '../../src/policy/status.ts'
 import { NAMES } from '../lib/imports.ts'
 import { policy } from '../lib/policies.ts'
-import { fuzz } from './fuzz.ts'
+import { fuzz, LONG } from './fuzz.ts'
 
 const refuse = (problem: string): never => {
   throw new SandboxError('IMPORT_INVALID', problem)
@@ -27,7 +27,7 @@ function expect(holds: boolean, what: string): void {
   if (!holds) throw new Error(what)
 }
 
-test('JSON', async (t) => {
+test('JSON', LONG, async (t) => {
   fuzz(t, {
     name: 'json',
     corpus: 'json',
@@ -41,7 +41,7 @@ test('JSON', async (t) => {
   })
 })
 
-test('policies', async (t) => {
+test('policies', LONG, async (t) => {
   const other = policy(['read', 'ptrace', { name: 'socket', rules: [[{ index: 0, op: '==', value: 1 }]] }])
   fuzz(t, {
     name: 'policy',
@@ -62,7 +62,7 @@ test('policies', async (t) => {
   })
 })
 
-test('host configurations, states, annotations', async (t) => {
+test('host configurations, states, annotations', LONG, async (t) => {
   fuzz(t, {
     name: 'config',
     corpus: 'config',
@@ -82,7 +82,7 @@ test('host configurations, states, annotations', async (t) => {
   })
 })
 
-test('config.json of bundles', async (t) => {
+test('config.json of bundles', LONG, async (t) => {
   fuzz(t, {
     name: 'bundle',
     corpus: 'bundle',
@@ -98,7 +98,7 @@ test('config.json of bundles', async (t) => {
   })
 })
 
-test('overlays', async (t) => {
+test('overlays', LONG, async (t) => {
   const learned = policy(['read', 'write', { name: 'ioctl', rules: [[{ index: 1, op: '==', value: 5 }]] }])
   fuzz(t, {
     name: 'overlay',

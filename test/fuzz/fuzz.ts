@@ -13,6 +13,9 @@ const CORPUS = join(import.meta.dirname, '../corpus')
 /** All targets together make a million inputs in TEST_ALL, and some thousand otherwise. */
 export const ALL = process.env.TEST_ALL === '1'
 
+/** What a test of a target may take, on a machine with other work. */
+export const LONG = { timeout: ALL ? 3_600_000 : 240_000 }
+
 /** Longer inputs are cut: a defect fits a short one, and there are more of them. Characters. */
 const MAX_LENGTH = 5000
 /** Much longer than any input takes, also on a machine with other work. Milliseconds. */

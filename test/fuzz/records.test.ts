@@ -5,7 +5,7 @@ import { decodeNote } from '../../src/learn/note.ts'
 import { policyOfRun } from '../../src/learn/run.ts'
 import { decodeStream } from '../../src/learn/stream.ts'
 import { decodePolicy, encodePolicy } from '../../src/policy/document.ts'
-import { fuzz } from './fuzz.ts'
+import { fuzz, LONG } from './fuzz.ts'
 
 const TABLE = syscallTable()
 const NOTES = [
@@ -15,7 +15,7 @@ const NOTES = [
   '{"started":"2026-11-21T00:00:00.000Z","container":"c1"}\n',
 ]
 
-test('records', async (t) => {
+test('records', LONG, async (t) => {
   fuzz(t, {
     name: 'stream',
     corpus: 'stream',
@@ -34,7 +34,7 @@ test('records', async (t) => {
   })
 })
 
-test('notes', async (t) => {
+test('notes', LONG, async (t) => {
   const trace = decodeStream('')
   fuzz(t, {
     name: 'note',
