@@ -98,10 +98,10 @@ for (const runtime of ['runc', 'crun'] as const) {
           name,
         )
       }
+      await noTracer(container)
       t.equal((await journalEvents(container)).filter((event) => event === 'in-force').length, 5)
       t.notOk((await journalEvents(container)).includes('killed'))
       t.match((await journal(container)).at(-1), { container: container.id })
-      await noTracer(container)
     })
 
     t.test(`${runtime} exec, ${way}: the runtime's own error and exit code stay`, async (t) => {
@@ -130,9 +130,10 @@ for (const runtime of ['runc', 'crun'] as const) {
     const args = ['--pid-file', pidFile, container.id, '/bin/busybox', 'sleep', '1000']
     t.match(await execDetached(container, enforce, args), { exitCode: 0 })
     const pid = Number(await readFile(pidFile, 'utf8'))
+    // crun does not wait for the program's start
+    await until('nobody is attached', async () => (await statusField(pid, 'TracerPid')) === '0')
     t.equal(await statusField(pid, 'Seccomp_filters'), '2')
     t.equal(await statusField(pid, 'NoNewPrivs'), '0')
-    t.equal(await statusField(pid, 'TracerPid'), '0')
     const { stdout } = await execa(tracer, ['readback', '--pid', String(pid)])
     t.same(
       stdout.split('\n').map((line) => JSON.parse(line).base64),
@@ -322,6 +323,7 @@ t.test('processes that join in unusual ways', async (t) => {
   const joiner = join(fixtures, 'joiner')
   const filters = await save(t, allowOnly(MINI))
   const enforce = (...extra: string[]) => enforcing(container, filters, extra)
+  const lastKilled = async () => (await journal(container)).findLast(({ event }) => event === 'killed')?.message
 
   t.match(await startJoiner(container, enforce(), joiner, 'together', '/bin/mini'), {
     exitCode: 14,
@@ -339,12 +341,12 @@ t.test('processes that join in unusual ways', async (t) => {
 
   const late = await startJoiner(container, enforce(), joiner, 'late', '/bin/mini')
   t.match(late, { exitCode: 128 + 9, stdout: '' }, 'the program did not start')
-  t.match((await journal(container)).at(-2), { event: 'killed', message: /NO_NEW_PRIVS/ })
+  t.match(await lastKilled(), /NO_NEW_PRIVS/)
   t.match(await startJoiner(container, enforce(...EARLY), joiner, 'late', '/bin/mini'), {
     exitCode: 128 + 9,
     stdout: '',
   })
-  t.match((await journal(container)).at(-2), { event: 'killed', message: /could not be installed before/ })
+  t.match(await lastKilled(), /could not be installed before/)
   const permitted = enforce('--allow-no-new-privs')
   t.match(await startJoiner(container, permitted, joiner, 'late', '/bin/mini'), { exitCode: 7, stdout: 'mini' })
   t.match(await startJoiner(container, permitted, joiner, 'late', '/bin/exact'), { exitCode: 128 + 31 })

@@ -27,6 +27,12 @@ const becoming = ({ runtime, bundle }: Pick<Container, 'runtime' | 'bundle'>, be
   return (runtime === 'crun' ? crun(bundle, args, before) : runc) as [string, ...string[]]
 }
 
+/** runc mounts its own binary there for a moment at each start: one that is killed then leaves it. */
+const unmountBelow = async (directory: string): Promise<void> => {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '')
+  for (const mount of mounts.filter((path) => path.startsWith(`${directory}/`))) await execa('umount', ['-l', mount])
+}
+
 /** A container that sleeps until the test ends. */
 export const startContainer = async (t: Teardown, runtime: Runtime, options: Partial<BundleOptions> = {}) => {
   const bundle = await makeBundle(t, { args: ['/bin/busybox', 'sleep', '1000'], ...options })
@@ -37,6 +43,7 @@ export const startContainer = async (t: Teardown, runtime: Runtime, options: Par
   t.teardown(async () => {
     const [program, ...args] = command('delete', '--force', id)
     await execa(program, args, { reject: false, stdio: 'ignore' })
+    await unmountBelow(bundle.root)
   })
   const [program, ...args] = command('run', '--detach', '--pid-file', pidFile, '--bundle', bundle.directory, id)
   await execa(program, args, { stdio: 'ignore' }) // the container keeps what it is given
