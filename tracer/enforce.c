@@ -38,6 +38,7 @@ static const char help[] =
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
     "  --journal FILE        append JSON lines: a refusal, and what happened after the hook's return\n"
+    "  --journal-level NAME  what to write there: error, warning, info (default) or debug\n"
     "  --container ID        the container's id, for the journal (default: that of --state)\n"
     "  --help                print this text\n";
 
@@ -101,7 +102,7 @@ static void run_joining(struct enforce *enforce, bool last_resort) {
 static void run(void *context) {
   struct enforce *enforce = context;
   /* If the runtime kills the hook the daemon's death must follow at once, and with it the container's. */
-  if (!journal_open(enforce->journal, enforce->container))
+  if (!journal_open(enforce->journal, enforce->container, enforce->journal_level))
     daemon_refuse("cannot open the journal %s: %s", enforce->journal, strerror(errno));
   if (!tasks_init(&enforce->tasks)) daemon_refuse("out of memory");
   wait_deadline(ENFORCE_PATIENCE);
@@ -149,9 +150,10 @@ int enforce_command(int argc, char **argv) {
       {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
       {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
       {"state", no_argument, NULL, 's'},               {"joining", no_argument, NULL, 'J'},
-      {"container-pid", required_argument, NULL, 'C'}, {0},
+      {"container-pid", required_argument, NULL, 'C'}, {"journal-level", required_argument, NULL, 'L'},
+      {0},
   };
-  static struct enforce enforce;
+  static struct enforce enforce = {.journal_level = JOURNAL_INFO};
   static struct state state;
   const char *paths[FILTERS_MAX];
   bool from_state = false, joining = false;
@@ -190,6 +192,10 @@ int enforce_command(int argc, char **argv) {
       case 'c':
         enforce.container = optarg;
         break;
+      case 'L':
+        if (!journal_parse_level(optarg, &enforce.journal_level))
+          return message_usage("--journal-level %s: expected error, warning, info or debug", optarg);
+        break;
       case 'h':
         return option_help(help);
       default:
@@ -205,7 +211,7 @@ int enforce_command(int argc, char **argv) {
   bool known = !from_state || state_read(&state);
   if (from_state && known) enforce.init = state.pid;
   if (!enforce.container && state.id[0]) enforce.container = state.id;
-  if (!journal_open(enforce.journal, enforce.container))
+  if (!journal_open(enforce.journal, enforce.container, enforce.journal_level))
     return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
   int status = known ? start(&enforce, paths) : EXIT_FAILED;
   if (status != 0) journal_write("refused", enforce.init, "%s", message_last());

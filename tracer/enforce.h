@@ -3,6 +3,7 @@
 #define ENFORCE_H
 
 #include "filters.h"
+#include "journal.h"
 #include "join.h"
 #include "tasks.h"
 #include "wait.h"
@@ -19,6 +20,7 @@ struct enforce {
   bool log;
   const char *journal;
   const char *container; /* for the journal; NULL: not said */
+  enum journal_level journal_level;
   struct tasks tasks;
   int before; /* programs that were in the process before ours; -1: unknown */
 };
