@@ -1,6 +1,6 @@
 // enforce and learn --joining: what `runc exec` and `crun exec` put into a container that runs already.
 
-import { chmod, chown, readFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -67,6 +67,12 @@ const journalEvents = async (container: Container) => (await journal(container))
 
 /** No tracer is left: each has a file of the bundle on its command line. */
 const noTracer = (container: Container) => noProcessOf(container.bundle)
+
+const untraced = async (pid: number): Promise<boolean> => {
+  const threads = await readdir(`/proc/${pid}/task`)
+  const tracers = await Promise.all(threads.map((thread) => statusField(Number(thread), 'TracerPid')))
+  return tracers.every((tracer) => tracer === '0' || tracer === undefined)
+}
 
 const finishOf = (file: string): Promise<Line> =>
   until('the last line', async () => eventsOf(await readLines(file).catch(() => []), 'finish')[0])
@@ -198,6 +204,7 @@ for (const runtime of ['runc', 'crun'] as const) {
         sh('trap "exit 33" TERM; echo ready; while :; do sleep 0.05; done'),
       )
       await printed(running, 'ready')
+      await until('the runtime is let go', () => untraced(running.pid as number))
       running.kill('SIGTERM') // the runtime hands it on
       t.equal((await running).exitCode, 33)
     }
@@ -279,6 +286,30 @@ t.test('a user namespace', async (t) => {
   const file = stream(container.bundle)
   t.match(await startExec(container, ['learn', '--output', file], [container.id, '/bin/exact']), { exitCode: 6 })
   t.same(countsOf(await readLines(file)), EXACT)
+})
+
+t.test('a process with threads becomes the runtime', async (t) => {
+  const container = await startContainer(t, 'runc')
+  const script = `
+    const [tracer, ...words] = process.argv.slice(1)
+    const end = words.indexOf('runc')
+    const args = [...words.slice(0, end), '--pid', String(process.pid)]
+    require('node:child_process').execFileSync(tracer, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    process.execve('/bin/sh', ['sh', '-c', 'exec "$@"', 'sh', ...words.slice(end)], { PATH: process.env.PATH })`
+  const become = (...tracing: string[]) => {
+    const joining = ['--joining', '--container-pid', String(container.init)]
+    const exec = (program: string) => ['runc', '--root', container.bundle.root, 'exec', container.id, program]
+    return (program: string) =>
+      execa(process.execPath, ['-e', script, tracer, ...tracing, ...joining, ...exec(program)], { reject: false })
+  }
+  const enforced = become(...enforcing(container, await save(t, allowOnly(MINI))))
+  t.match(await enforced('/bin/mini'), { exitCode: 7, stdout: 'mini' })
+  t.match(await enforced('/bin/exact'), { exitCode: 128 + 31, stdout: 'exact' })
+  const file = stream(container.bundle)
+  t.match(await become('learn', '--output', file)('/bin/exact'), { exitCode: 6, stdout: 'exact' })
+  t.match((await readLines(file)).at(-1), { event: 'finish', complete: true })
+  t.same(countsOf(await readLines(file)), EXACT)
+  await noTracer(container)
 })
 
 t.test('early: a setuid program keeps its power; at exec it loses it', async (t) => {
