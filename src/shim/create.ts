@@ -7,6 +7,7 @@ import { writeAtomic } from '../host/files.ts'
 import { annotationsOf, type ConfigJson, decodeConfig } from '../oci/config.ts'
 import { changeFor } from './change.ts'
 import { claim, FILTER, forget, processOf, writeShadow } from './container.ts'
+import { dockerAnnotations } from './docker.ts'
 import type { Invocation } from './invocation.ts'
 import { moveConfig, prepareConfig } from './prepare.ts'
 import { effectiveAnnotations } from './request.ts'
@@ -22,7 +23,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   if (given.id === undefined) return unchanged
   const bundle = resolve(given.bundle ?? '.')
   const config = readConfig(resolve(bundle, given.config ?? 'config.json'))
-  const annotations = effectiveAnnotations(annotationsOf(config), command.own)
+  const annotations = effectiveAnnotations({ ...dockerAnnotations(config), ...annotationsOf(config) }, command.own)
   const decision = decide(annotations, settings)
   if (decision.kind === 'pass') return unchanged
 

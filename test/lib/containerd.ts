@@ -58,6 +58,9 @@ state = "${path('containerd-state')}"
     conf_dir = "${path('cni')}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "native"
+    # Without it containerd 1.6 takes ours for the only one, and misses its default.
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.sandbox]
       runtime_type = "io.containerd.runc.v2"
       pod_annotations = ["io.sandbox.*"]
