@@ -8,17 +8,18 @@ import { foldPendingRuns } from '../src/learn/pending.ts'
 import { requireHook } from '../src/oci/bundle.ts'
 import { type HookContext, initPid } from './context.ts'
 
-export async function enforce({ settings, state, store, decision }: HookContext): Promise<void> {
+/** Returns the hook's exit code. */
+export async function enforce({ settings, state, store, decision }: HookContext): Promise<number> {
   if (decision.kind === 'learn') requireHook(state.bundle, 'learn')
-  if (decision.kind !== 'enforce' || state.status === 'stopped') return
+  if (decision.kind !== 'enforce' || state.status === 'stopped') return 0
   const pid = initPid(state, 'enforce')
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
-  const { path } = await filterOf(store, decision.policy, decision.action)
-  installFilter({
+  const programs = await filterOf(store, decision.policy, decision.action)
+  return installFilter({
     pid,
     container: state.id,
-    filter: path,
+    filters: programs.map(({ path }) => path),
     store: store.root,
     setNoNewPrivileges: settings.setNoNewPrivileges,
     logLevel: settings.logLevel,

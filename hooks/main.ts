@@ -32,8 +32,7 @@ export async function runHook(args: readonly string[]): Promise<number> {
       const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
       appendJournal(store, { event: 'decided', container: state.id, message }, 'debug')
     }
-    await HOOKS[name](context)
-    return 0
+    return await HOOKS[name](context)
   } catch (cause) {
     const error = asSandboxError(cause)
     const message = oneLine(error)

@@ -33,6 +33,7 @@ static const char help[] =
     "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
     "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
+    "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
@@ -43,6 +44,7 @@ struct arguments {
   const char *output;
   const char *run_id;
   enum learn_backend backend;
+  const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
 };
 
@@ -129,7 +131,8 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
   if (arguments->run_id) text_json_string(&line, arguments->run_id);
   else text_format(&line, "null");
-  text_format(&line, ",\"backend\":\"%s\",\"kernel\":", backends[learn->backend]);
+  text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", backends[learn->backend],
+              learn->combinations.wanted ? "args" : "names");
   text_json_string(&line, name.release);
   text_format(&line, ",\"machine\":");
   text_json_string(&line, name.machine);
@@ -196,6 +199,9 @@ static void run(void *context) {
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
   learn.backend = arguments->backend == LEARN_AUTO ? LEARN_PTRACE_SYSCALL : arguments->backend;
+  if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
+    daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
+                  arguments->combinations, COMBINATIONS_NUMBERS);
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   look_at_joined(&learn, arguments);
   /* Attach first: only then does a failure leave no file behind. */
@@ -214,7 +220,7 @@ static void run(void *context) {
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
-      {"backend", required_argument, NULL, 'b'},
+      {"backend", required_argument, NULL, 'b'},     {"arguments", required_argument, NULL, 'g'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
       {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
@@ -244,6 +250,9 @@ int learn_command(int argc, char **argv) {
         break;
       case 'b':
         if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
+        break;
+      case 'g':
+        arguments.combinations = optarg;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");

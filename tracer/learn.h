@@ -2,6 +2,7 @@
 #ifndef LEARN_H
 #define LEARN_H
 
+#include "combinations.h"
 #include "digest.h"
 #include "join.h"
 #include "record.h"
@@ -16,6 +17,7 @@ struct learn {
   enum learn_backend backend; /* never LEARN_AUTO */
   struct stream stream;
   struct record record;
+  struct combinations combinations;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

@@ -1,7 +1,6 @@
 /** Runs the native helper (tracer/README.md). */
 
-import { replaceProcess } from '#exec'
-import { oneLine, SandboxError } from '../errors.ts'
+import { SandboxError } from '../errors.ts'
 import { tracerPath } from './paths.ts'
 import { runProgram } from './programs.ts'
 
@@ -9,19 +8,19 @@ import { runProgram } from './programs.ts'
 export function runTracer(args: readonly string[]): string {
   const { code, stdout, stderr } = runProgram([tracerPath(), ...args])
   if (code === 0) return stdout
-  const reason =
-    stderr.trim().replace(/^oci-sandbox-tracer: /, '') ||
-    `it ended ${code === null ? 'by a signal, or took too long' : `with exit code ${code}`}`
-  throw new SandboxError('TRACER_FAILED', reason)
+  throw new SandboxError('TRACER_FAILED', stderr.trim().replace(/^oci-sandbox-tracer: /, '') || ending(code))
 }
 
-/** Goes on as the helper; where the process cannot be replaced, runs it to its end. Throws TRACER_FAILED. */
-export function becomeTracer(args: readonly string[]): void {
-  const program = tracerPath()
-  try {
-    replaceProcess(program, args)
-  } catch (error) {
-    throw new SandboxError('TRACER_FAILED', `cannot start ${program}: ${oneLine(error)}`, { cause: error })
-  }
-  runTracer(args)
+/**
+ * Runs it to its end with our standard error, on which it says itself what went wrong, and returns its exit code, which is to be ours.
+ * Throws TRACER_FAILED where it cannot be started or a signal ended it.
+ */
+export function handOverToTracer(args: readonly string[]): number {
+  const { code, stderr } = runProgram([tracerPath(), ...args], 'inherit')
+  if (code === null) throw new SandboxError('TRACER_FAILED', stderr || ending(code))
+  return code
+}
+
+function ending(code: number | null): string {
+  return `the native helper ended ${code === null ? 'by a signal, or took too long' : `with exit code ${code}`}`
 }

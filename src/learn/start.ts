@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import type { LearnBackend } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
+import { TRACER_ARGUMENTS } from '../generated/tracer-arguments.ts'
 import { readTrusted, writeAtomic } from '../host/files.ts'
 import { randomHex } from '../host/hash.ts'
 import { runTracer } from '../host/tracer.ts'
+import type { Detail } from '../oci/annotations.ts'
 import type { Store } from '../policy/store.ts'
 import { NOTE, RECORD } from './pending.ts'
 import type { Note } from './run.ts'
@@ -17,6 +19,7 @@ export interface LearnRequest {
   readonly container: string
   /** The container's init, or with `containerPid` the process that is about to become a runtime's `exec`. */
   readonly pid: number
+  readonly detail: Detail
   /** The init of the container that a program is about to join. */
   readonly containerPid?: number
   readonly image?: Image
@@ -29,7 +32,7 @@ export interface LearnRequest {
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
 export function startLearning(store: Store, request: LearnRequest): void {
-  const { policy, container, pid, containerPid, image, backend } = request
+  const { policy, container, pid, containerPid, detail, image, backend } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
@@ -38,7 +41,8 @@ export function startLearning(store: Store, request: LearnRequest): void {
   try {
     const choice = backend === 'auto' ? [] : ['--backend', backend]
     const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
-    runTracer(['learn', '--pid', String(pid), ...joining, '--output', record, '--run-id', run, ...choice])
+    const options = [...joining, ...choice, ...detailOptions(detail)]
+    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
         'TRACER_FAILED',
@@ -51,4 +55,8 @@ export function startLearning(store: Store, request: LearnRequest): void {
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error
   }
+}
+
+function detailOptions(detail: Detail): string[] {
+  return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
 }

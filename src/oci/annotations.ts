@@ -4,7 +4,7 @@ import { isPolicyName, NAME_RULE } from '../policy/name.ts'
 
 export const MODES = ['learn', 'enforce'] as const
 export const ACTIONS = ['errno', 'kill', 'log'] as const
-export const DETAILS = ['names'] as const
+export const DETAILS = ['names', 'args'] as const
 
 export type Mode = (typeof MODES)[number]
 export type ViolationAction = (typeof ACTIONS)[number]
@@ -18,6 +18,8 @@ export interface Request {
 }
 
 const PREFIX = 'io.sandbox.'
+/** How much learning records. */
+export const DETAIL = `${PREFIX}detail`
 
 /**
  * What a container asks for, or undefined where it has no annotation of ours. Where io.sandbox.mode is missing beside others it is

@@ -9,6 +9,9 @@ export const CONTAINERD_CONFIG = '/etc/containerd/config.toml'
 /** Where the CRI's runtimes are, by the version of the configuration (containerd 1.3 to 1.7, and 2). */
 const PLUGINS: Readonly<Record<number, string>> = { 2: 'io.containerd.grpc.v1.cri', 3: 'io.containerd.cri.v1.runtime' }
 
+/** What containerd starts containers with that name no handler. */
+const DEFAULT_RUNTIME = 'runc'
+
 export const containerd: Door = {
   name: 'containerd',
   help: `containerd: a runtime handler "${RUNTIME_NAME}" for Kubernetes, in ${CONTAINERD_CONFIG}`,
@@ -25,9 +28,9 @@ export const containerd: Door = {
       )
     }
     const runc = at(table, ...runtimes, 'runc')
-    const body = handler(owned, shim, isTable(runc) ? runc : {})
+    const body = handler(owned, shim, isTable(runc) ? runc : {}) + defaultHandler(table, runtimes)
     const after = withBlock(path, before ?? '', without === '' ? `version = ${version}\n${body}` : body)
-    verifyEdit(path, before ?? '', after, ownedOf(without, owned))
+    verifyEdit(path, before ?? '', after, ownedOf(without, table, runtimes))
     const disabled = at(table, 'disabled_plugins')
     const off = Array.isArray(disabled) && disabled.some((name) => name === 'cri' || name === PLUGINS[version])
     return {
@@ -42,8 +45,7 @@ export const containerd: Door = {
   uninstall(tree) {
     const { path, before, without, table } = read(tree)
     if (before === undefined || before === without) return { changes: [], notes: [] }
-    const owned = [...runtimesPath(versionOf(path, table)), RUNTIME_NAME]
-    verifyEdit(path, before, without, ownedOf(without, owned))
+    verifyEdit(path, before, without, ownedOf(without, table, runtimesPath(versionOf(path, table))))
     return {
       changes: [{ path: CONTAINERD_CONFIG, before, after: without === '' ? undefined : without, ours: false, without }],
       notes: ['restart containerd: systemctl restart containerd'],
@@ -58,9 +60,29 @@ function read(tree: Tree) {
   return { path, before, without, table: readToml(path, without) }
 }
 
-/** In a file that was empty or not there the version is ours as well. */
-function ownedOf(without: string, owned: readonly string[]): (readonly string[])[] {
-  return without === '' ? [owned, ['version']] : [owned]
+/** What is ours besides the handler: one for runc where the file has no runtimes, and in a file that was empty or not there the version. */
+function ownedOf(without: string, table: TomlTable, runtimes: readonly string[]): (readonly string[])[] {
+  return [
+    [...runtimes, RUNTIME_NAME],
+    ...(needsDefault(table, runtimes) ? [[...runtimes, DEFAULT_RUNTIME]] : []),
+    ...(without === '' ? [['version']] : []),
+  ]
+}
+
+/** A table of runtimes in the file takes the place of containerd's own, which has runc: without runc the CRI would not start. */
+function needsDefault(table: TomlTable, runtimes: readonly string[]): boolean {
+  const known = at(table, ...runtimes)
+  return known === undefined || (isTable(known) && Object.keys(known).length === 0)
+}
+
+function defaultHandler(table: TomlTable, runtimes: readonly string[]): string {
+  if (!needsDefault(table, runtimes)) return ''
+  const name = headerOf([...runtimes, DEFAULT_RUNTIME])
+  return `# containerd's own default, which the table above would take away; where you write one yourself, install again.\n[${name}]\n  runtime_type = "io.containerd.runc.v2"\n`
+}
+
+function headerOf(path: readonly string[]): string {
+  return path.map((key) => (/^[A-Za-z0-9_-]+$/.test(key) ? key : tomlString(key))).join('.')
 }
 
 /** Of an empty file: 2, which every containerd since 1.3 takes. */
@@ -78,7 +100,7 @@ export function runtimesPath(version: number): string[] {
 
 /** What a handler for us takes over from the one for runc: a kubelet that uses systemd's cgroups needs SystemdCgroup in both. */
 function handler(owned: readonly string[], shim: string, runc: TomlTable): string {
-  const name = owned.map((key) => (/^[A-Za-z0-9_-]+$/.test(key) ? key : tomlString(key))).join('.')
+  const name = headerOf(owned)
   const options = at(runc, 'options')
   const lines = [
     `[${name}]`,

@@ -3,6 +3,8 @@
  * change. Errors say the place as line:column.
  */
 
+import { own, TomlScanner } from './toml-scanner.ts'
+
 export type Toml = string | number | boolean | TomlDate | Toml[] | TomlTable
 export interface TomlTable {
   [key: string]: Toml
@@ -14,10 +16,6 @@ export class TomlDate {
   constructor(text: string) {
     this.text = text
   }
-}
-
-export class TomlError extends Error {
-  override readonly name = 'TomlError'
 }
 
 /** How a table came to be decides what may be added to it. */
@@ -34,52 +32,15 @@ const INTEGER =
 const FLOAT = /^[+-]?(?:(?:0|[1-9](?:_?[0-9])*)(?:\.[0-9](?:_?[0-9])*)?(?:[eE][+-]?[0-9](?:_?[0-9])*)?|inf|nan)$/
 const DATE =
   /^(?:\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})?)?|\d{2}:\d{2}:\d{2}(?:\.\d+)?)$/
-const ESCAPES: Readonly<Record<string, string>> = {
-  b: '\b',
-  t: '\t',
-  n: '\n',
-  f: '\f',
-  r: '\r',
-  '"': '"',
-  '\\': '\\',
-}
 /** Deeper than any configuration; keeps hostile input from overflowing the stack. */
 const MAX_DEPTH = 100
 
-class Parser {
-  readonly text: string
+class Parser extends TomlScanner {
   readonly root: TomlTable = {}
   readonly origins = new WeakMap<TomlTable, Origin>()
   /** Arrays that [[headers]] made, and that others may therefore be added to. */
   readonly open = new WeakSet<Toml[]>()
-  at = 0
   depth = 0
-
-  constructor(text: string) {
-    this.text = text
-  }
-
-  fail(what: string, at = this.at): never {
-    const before = this.text.slice(0, at)
-    throw new TomlError(`${what} at ${before.split('\n').length}:${at - before.lastIndexOf('\n')}`)
-  }
-
-  match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.at
-    const found = pattern.exec(this.text)?.[0]
-    if (found !== undefined) this.at += found.length
-    return found
-  }
-
-  take(literal: string): boolean {
-    if (!this.text.startsWith(literal, this.at)) return false
-    this.at += literal.length
-    return true
-  }
-
-  expect(literal: string): void {
-    if (!this.take(literal)) this.fail(`expected ${literal}`)
-  }
 
   document(): TomlTable {
     let table = this.root
@@ -229,62 +190,6 @@ class Parser {
     this.origins.set(table, 'inline')
     for (const value of Object.values(table)) if (isTable(value)) this.seal(value)
   }
-
-  string(): string {
-    const start = this.at
-    const quote = this.text[this.at++] as string
-    let text = ''
-    for (;;) {
-      const character = this.text[this.at]
-      if (character === undefined || character === '\n') this.fail('a string without an end', start)
-      this.at++
-      if (character === quote) return text
-      text += character === '\\' && quote === '"' ? this.escape() : this.plain(character)
-    }
-  }
-
-  longString(): string {
-    const start = this.at
-    const quote = this.text.slice(start, start + 3)
-    this.at += 3
-    if (!this.take('\n')) this.take('\r\n')
-    let text = ''
-    for (;;) {
-      if (this.text.startsWith(quote, this.at)) {
-        // Up to two quotation marks may stand right before the three that end it.
-        let end = this.at + 3
-        while (end < this.at + 5 && this.text[end] === quote[0]) end++
-        text += this.text.slice(this.at, end - 3)
-        this.at = end
-        return text
-      }
-      const character = this.text[this.at++]
-      if (character === undefined) this.fail('a string without an end', start)
-      if (character === '\\' && quote === '"""')
-        text += this.match(/[ \t]*\r?\n\s*/y) === undefined ? this.escape() : ''
-      else
-        text +=
-          character === '\n' || (character === '\r' && this.text[this.at] === '\n') ? character : this.plain(character)
-    }
-  }
-
-  plain(character: string): string {
-    const code = character.charCodeAt(0)
-    if ((code < 0x20 && code !== 0x09) || code === 0x7f) this.fail('a control character in a string', this.at - 1)
-    return character
-  }
-
-  escape(): string {
-    const start = this.at - 1
-    const letter = this.text[this.at++] as string
-    const simple = own(ESCAPES, letter)
-    if (simple !== undefined) return simple
-    const digits =
-      letter === 'u' ? this.match(/[0-9A-Fa-f]{4}/y) : letter === 'U' ? this.match(/[0-9A-Fa-f]{8}/y) : undefined
-    const code = digits === undefined ? Number.NaN : Number.parseInt(digits, 16)
-    if (!(code <= 0x10ffff) || (code >= 0xd800 && code <= 0xdfff)) this.fail('an invalid escape', start)
-    return String.fromCodePoint(code)
-  }
 }
 
 function numberOf(text: string): number {
@@ -292,10 +197,6 @@ function numberOf(text: string): number {
   const infinite = /^([+-]?)inf$/.exec(plain)
   if (infinite) return infinite[1] === '-' ? -Infinity : Infinity
   return plain.endsWith('nan') ? Number.NaN : Number(plain)
-}
-
-function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
-  return Object.hasOwn(table, key) ? table[key] : undefined
 }
 
 /** defineProperty, as an assignment to "__proto__" would set the prototype. */

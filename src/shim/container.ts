@@ -17,9 +17,6 @@ import { type ConfigJson, encodeConfig } from '../oci/config.ts'
 
 const DIRECTORY = join(RUN_DIRECTORY, 'containers')
 
-/** In a container's directory. */
-export const FILTER = 'filter.bpf'
-
 /** Which container: ids are unique below one state directory of a runtime. */
 export interface Place {
   readonly id: string

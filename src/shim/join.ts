@@ -2,16 +2,16 @@
  * exec: a program that joins a container. No hook runs for it, and a filter that was installed at the execve of the container's program
  * does not hold it: the helper takes hold of the process that becomes the runtime.
  */
-import { join as joinPath } from 'node:path'
 import { decide } from '../decide/decide.ts'
 import { filterOf } from '../enforce/filter.ts'
 import { tracerArguments } from '../enforce/install.ts'
 import { SandboxError } from '../errors.ts'
-import { readTrusted } from '../host/files.ts'
 import { runTracer } from '../host/tracer.ts'
+import { DETAIL, DETAILS } from '../oci/annotations.ts'
 import { imageOf } from '../oci/image.ts'
 import { Store } from '../policy/store.ts'
-import { directoryOf, FILTER, readRecord } from './container.ts'
+import { directoryOf, readRecord } from './container.ts'
+import { keptFilter } from './filter.ts'
 import type { Invocation } from './invocation.ts'
 import { stateOf } from './state.ts'
 import { readArguments } from './subcommand.ts'
@@ -46,27 +46,19 @@ async function prepareJoining(invocation: Invocation, id: string): Promise<void>
   const decision = decide(state.annotations, invocation.settings)
   if (decision.kind === 'learn') return learnJoined(invocation, joined, decision.policy, state.annotations)
   if (decision.kind === 'enforce') {
-    const { path } = await filterOf(new Store(invocation.settings.store), decision.policy, decision.action)
-    enforceJoined(invocation, joined, path)
-  }
-}
-
-/** The filter that the container's program was started with. */
-function keptFilter(directory: string, id: string): string {
-  const path = joinPath(directory, FILTER)
-  if (readTrusted(path) === undefined) {
-    throw new SandboxError(
-      'FILTER_FAILED',
-      `the filter of container ${id} is missing (${path}); create the container anew`,
+    const programs = await filterOf(new Store(invocation.settings.store), decision.policy, decision.action)
+    enforceJoined(
+      invocation,
+      joined,
+      programs.map(({ path }) => path),
     )
   }
-  return path
 }
 
-function enforceJoined({ settings, pid }: Invocation, joined: Joined, filter: string): void {
+function enforceJoined({ settings, pid }: Invocation, joined: Joined, filters: readonly string[]): void {
   runTracer([
     ...['enforce', '--joining', '--pid', String(pid), '--container-pid', String(joined.pid)],
-    ...['--container', joined.id, ...tracerArguments({ ...settings, filter })],
+    ...['--container', joined.id, ...tracerArguments({ ...settings, filters })],
   ])
 }
 
@@ -80,6 +72,7 @@ async function learnJoined(
   const image = imageOf(annotations)
   startLearning(new Store(settings.store), {
     ...{ policy, container: joined.id, pid, containerPid: joined.pid, backend: settings.learn.backend },
+    detail: DETAILS.find((detail) => detail === annotations[DETAIL]) ?? 'names',
     ...(image === undefined ? {} : { image }),
   })
 }

@@ -1,79 +1,47 @@
-/** Docker (Debian's) with oci-sandbox-runtime among its runtimes: one for each mode, as old engines have no annotations. */
-import { createReadStream, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { execa } from 'execa'
+/** Docker with the shim among its runtimes, one for each mode: engines before 24 have no annotations. */
 import { test } from 'tap'
 import { policyNameOfImage } from '../../src/policy/name.ts'
-import { startDaemon } from '../lib/daemon.ts'
-import { makeLayer } from '../lib/image.ts'
-import { namesOf, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
+import { Docker } from '../lib/docker.ts'
+import { IMAGE } from '../lib/image.ts'
+import { Sandbox } from '../lib/sandbox.ts'
 
-/** There may be another one in PATH. */
-const DOCKER = '/usr/bin/docker'
-
-test('docker run: learn, enforce, refuse; docker exec', async (t) => {
+test('docker run --runtime: learn, enforce, refuse', async (t) => {
   const sandbox = await Sandbox.create(t)
-  const path = (name: string) => join(sandbox.directory, name)
-  const runtime = (...args: string[]) => ({ path: SHIM, runtimeArgs: ['--config', sandbox.config, ...args] })
-  const configuration = {
-    runtimes: { 'sandbox-learn': runtime('--mode', 'learn'), 'sandbox-enforce': runtime('--mode', 'enforce') },
-    ...{
-      'storage-driver': 'vfs',
-      'data-root': path('docker'),
-      'exec-root': path('docker-run'),
-      pidfile: path('docker.pid'),
-    },
-    ...{
-      iptables: false,
-      'ip-forward': false,
-      'ip-masq': false,
-      bridge: 'none',
-      hosts: [`unix://${path('docker.sock')}`],
-    },
-  }
-  writeFileSync(path('daemon.json'), JSON.stringify(configuration))
-  const docker = async (...args: string[]) => {
-    const line = ['--host', `unix://${path('docker.sock')}`, ...args]
-    const environment = { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: sandbox.directory }, extendEnv: false }
-    return resultOf(await execa(DOCKER, line, { ...environment, reject: false, stdin: 'ignore', timeout: 60_000 }))
-  }
-  const ready = async () => (await docker('info')).exitCode === 0
-  await startDaemon(t, sandbox, ['dockerd', '--config-file', path('daemon.json')], ready)
-  const image = createReadStream(await makeLayer(sandbox))
-  await execa(DOCKER, ['--host', `unix://${path('docker.sock')}`, 'import', '-', 'act'], { input: image })
-
-  const limits = ['--network', 'none', '--ulimit', 'nofile=1024:1024']
-  const run = (name: string, ...command: string[]) =>
-    docker('run', '--rm', ...limits, '--runtime', name, 'act', '/act', ...command)
-  t.same(await run('runc', 'hello', 'socket'), { exitCode: 0, stdout: 'hello: ok\nsocket: ok', stderr: '' })
-  t.match(
-    await run('sandbox-enforce', 'hello'),
-    { exitCode: 125, stdout: '', stderr: /there is no policy act-.* in .*POLICY_NOT_FOUND/ },
-    'Docker shows why',
-  )
-  t.same(await run('sandbox-learn', 'hello', 'wait', 'exit', '3'), {
+  const path = sandbox.runtime()
+  const mode = (name: string, policy = 'test') => ({ path, runtimeArgs: ['--mode', name, '--policy', policy] })
+  const docker = await Docker.start(t, sandbox, {
+    'oci-sandbox': { path },
+    'oci-sandbox-learn': mode('learn'),
+    'oci-sandbox-enforce': mode('enforce'),
+    'oci-sandbox-unnamed': { path, runtimeArgs: ['--mode', 'enforce'] },
+    'oci-sandbox-absent': mode('enforce', 'absent'),
+  })
+  const run = (runtime: string, ...command: string[]) => docker.run(runtime, ['--rm'], '/fixtures/act', ...command)
+  t.match(await run('oci-sandbox', 'hello', 'socket'), { exitCode: 0, stdout: 'hello: ok\nsocket: ok' })
+  t.match(await run('oci-sandbox-learn', 'hello'), { exitCode: 0, stdout: 'hello: ok', stderr: '' })
+  t.match(await sandbox.policy(), { complete: true, runs: [{ program: { path: '/fixtures/act' } }] })
+  t.match(await run('oci-sandbox-enforce', 'hello', 'socket', 'exit', '3'), {
     exitCode: 3,
-    stdout: 'hello: ok\nwait: ready',
-    stderr: '',
-  })
-  const policy = await sandbox.policy(policyNameOfImage('act'))
-  t.match(
-    policy,
-    { complete: true, runs: [{ program: { path: '/act' }, image: { name: 'act' } }] },
-    'named after the image',
-  )
-  t.notOk(namesOf(policy).includes('execve'))
-  t.same(await run('sandbox-enforce', 'hello', 'socket'), {
-    exitCode: 0,
     stdout: 'hello: ok\nsocket: Operation not permitted',
     stderr: '',
   })
-  const waiting = ['--detach', '--interactive', '--runtime', 'sandbox-enforce', '--name', 'one']
-  t.match(await docker('run', ...limits, ...waiting, 'act', '/act', 'wait'), { exitCode: 0 })
-  t.match(await docker('exec', 'one', '/act', 'hello', 'socket', 'exit', '4'), {
+  const absent = await run('oci-sandbox-absent', 'hello')
+  t.equal(absent.exitCode, 125)
+  t.match(absent.stderr, /there is no policy absent/)
+
+  // Docker does not say the image in config.json; the shim finds it.
+  const unnamed = await run('oci-sandbox-unnamed', 'hello')
+  t.ok(unnamed.stderr.includes(`there is no policy ${policyNameOfImage(IMAGE)}`), unnamed.stderr)
+
+  const pausing = ['--detach', '--name', 'one']
+  t.match(await docker.run('oci-sandbox-learn', pausing, '/fixtures/act', 'pause'), { exitCode: 0 })
+  t.match(await docker.docker('exec', 'one', '/fixtures/act', 'getppid'), { exitCode: 0, stdout: 'getppid: ok' })
+  t.match(await docker.docker('rm', '--force', 'one'), { exitCode: 0 })
+  t.match(await docker.run('oci-sandbox-enforce', pausing, '/fixtures/act', 'pause'), { exitCode: 0 })
+  t.match(await docker.docker('exec', 'one', '/fixtures/act', 'getppid', 'socket', 'exit', '4'), {
     exitCode: 4,
-    stdout: 'hello: ok\nsocket: Operation not permitted',
+    stdout: 'getppid: ok\nsocket: Operation not permitted',
   })
-  t.match(await docker('rm', '--force', 'one'), { exitCode: 0 })
+  t.match(await docker.docker('rm', '--force', 'one'), { exitCode: 0 })
   t.same(sandbox.kept(), [])
 })

@@ -1,71 +1,93 @@
-/** containerd with directories and a socket of its own. */
-import { writeFileSync } from 'node:fs'
+/** containerd with everything of its own below a test's directory, and the image of image.ts in it. */
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { startDaemon } from './daemon.ts'
-import { IMAGE } from './image.ts'
-import { type Result, resultOf, type Sandbox, SHIM } from './sandbox.ts'
+import { IMAGE, imageArchive } from './image.ts'
+import { type Result, resultOf, type Sandbox } from './sandbox.ts'
 
-export interface Containerd {
-  readonly socket: string
-  ctr(...args: string[]): Promise<Result>
+interface Teardown {
+  teardown(handler: () => unknown): void
 }
 
-/** oci-sandbox-runtime with the sandbox's configuration, for those who can give a runtime no arguments. */
-export function wrapper(sandbox: Sandbox): string {
-  const path = join(sandbox.directory, 'runtime')
-  writeFileSync(path, `#!/bin/sh\nexec ${SHIM} --config ${sandbox.config} "$@"\n`, { mode: 0o755 })
-  return path
-}
+/** The namespace where the CRI plugin looks for images and containers. */
+const NAMESPACE = 'k8s.io'
 
-/** With the CRI plugin, and a runtime handler "sandbox", where `cri` is set. */
-export async function startContainerd(
-  t: { teardown(handler: () => unknown): void },
-  sandbox: Sandbox,
-  { cri = false } = {},
-): Promise<Containerd> {
-  const path = (name: string) => join(sandbox.directory, name)
-  const socket = path('containerd.sock')
-  writeFileSync(path('containerd.toml'), toml(path, socket, cri, wrapper(sandbox)))
-  const ctr = async (...args: string[]) =>
-    resultOf(await execa('ctr', ['--address', socket, ...args], { reject: false, stdin: 'ignore', timeout: 60_000 }))
-  const ready = async () => {
-    const { stdout, exitCode } = await ctr('plugins', 'list')
-    return exitCode === 0 && (!cri || /grpc\.v1\s+cri\s.*\sok$/m.test(stdout.trimEnd()))
+export class Containerd {
+  readonly directory: string
+  readonly #runtime: string
+
+  private constructor(directory: string, runtime: string) {
+    this.directory = directory
+    this.#runtime = runtime
   }
-  await startDaemon(t, sandbox, ['containerd', '--config', path('containerd.toml')], ready)
-  return { socket, ctr }
-}
 
-/** What this machine needs and others do not mind: no oom_score_adj below the daemon's own, no overlay file system. */
-function toml(path: (name: string) => string, socket: string, cri: boolean, runtime: string): string {
-  const head = `version = 2
-root = "${path('containerd-root')}"
-state = "${path('containerd-state')}"
+  get socket(): string {
+    return join(this.directory, 'containerd.sock')
+  }
+
+  /** `runtime`: the absolute path of what is started in runc's place. */
+  static async start(t: Teardown, sandbox: Sandbox, runtime: string): Promise<Containerd> {
+    const directory = join(sandbox.directory, 'containerd')
+    mkdirSync(directory)
+    const containerd = new Containerd(directory, runtime)
+    const config = join(directory, 'config.toml')
+    writeFileSync(config, containerd.#config())
+    await startDaemon(t, {
+      command: 'containerd',
+      args: ['--config', config],
+      directory,
+      ask: () => execa('ctr', containerd.#args('version')),
+    })
+    // The native snapshotter copies: it works on every file system.
+    await execa('ctr', containerd.#args('images', 'import', '--snapshotter', 'native', await imageArchive(directory)))
+    return containerd
+  }
+
+  #args(...args: string[]): string[] {
+    return ['--address', this.socket, '--namespace', NAMESPACE, ...args]
+  }
+
+  /** TOML, version 2. A test machine may forbid a lower oom_score_adj (CAP_SYS_RESOURCE), and has no CNI plugins. */
+  #config(): string {
+    const cri = '[plugins."io.containerd.grpc.v1.cri"'
+    return `version = 2
+root = "${this.directory}/root"
+state = "${this.directory}/state"
 [grpc]
-  address = "${socket}"
+  address = "${this.socket}"
 [ttrpc]
-  address = "${socket}.ttrpc"
-`
-  if (!cri) return `disabled_plugins = ["io.containerd.grpc.v1.cri"]\n${head}`
-  return `${head}
-[plugins."io.containerd.grpc.v1.cri"]
+  address = "${this.socket}.ttrpc"
+[debug]
+  address = "${this.socket}.debug"
+${cri}]
   sandbox_image = "${IMAGE}"
   restrict_oom_score_adj = true
   disable_apparmor = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "${path('cni')}"
-    conf_dir = "${path('cni')}"
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "native"
-    # Without it containerd 1.6 takes ours for the only one, and misses its default.
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.sandbox]
-      runtime_type = "io.containerd.runc.v2"
-      pod_annotations = ["io.sandbox.*"]
-      container_annotations = ["io.sandbox.*"]
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.sandbox.options]
-        BinaryName = "${runtime}"
+${cri}.cni]
+  bin_dir = "${this.directory}/cni/bin"
+  conf_dir = "${this.directory}/cni/net.d"
+${cri}.containerd]
+  snapshotter = "native"
+${cri}.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+${cri}.containerd.runtimes.oci-sandbox]
+  runtime_type = "io.containerd.runc.v2"
+  pod_annotations = ["io.sandbox.*"]
+  container_annotations = ["io.sandbox.*"]
+${cri}.containerd.runtimes.oci-sandbox.options]
+  BinaryName = "${this.#runtime}"
 `
+  }
+
+  async ctr(...args: string[]): Promise<Result> {
+    return resultOf(await execa('ctr', this.#args(...args), { reject: false, stdin: 'ignore' }))
+  }
+
+  /** ctr run --rm of the image, through the runtime; `id` must be new. */
+  async run(id: string, annotations: Record<string, string>, ...command: string[]): Promise<Result> {
+    const options = Object.entries(annotations).flatMap(([key, value]) => ['--annotation', `${key}=${value}`])
+    const fixed = ['--rm', '--snapshotter', 'native', '--runc-binary', this.#runtime]
+    return await this.ctr('run', ...fixed, ...options, IMAGE, id, ...command)
+  }
 }
