@@ -5,13 +5,23 @@ import { print } from '../host/output.ts'
 import { VERSION } from '../version.ts'
 import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
+import { completion } from './completion/command.ts'
 import { doctor } from './doctor.ts'
 import { install, uninstall } from './install.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
 
-export const COMMANDS: readonly Command[] = [policyList, policyShow, policyExport, compile, doctor, install, uninstall]
+export const COMMANDS: readonly Command[] = [
+  policyList,
+  policyShow,
+  policyExport,
+  compile,
+  doctor,
+  install,
+  uninstall,
+  completion,
+]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
 export function dispatch(args: readonly string[]): number | Promise<number> {
