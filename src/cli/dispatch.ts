@@ -7,15 +7,19 @@ import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
 import { completion } from './completion/command.ts'
 import { doctor } from './doctor.ts'
+import { importCommand } from './import.ts'
 import { install, uninstall } from './install.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
+import { policySiblings } from './policy-siblings.ts'
 
 export const COMMANDS: readonly Command[] = [
   policyList,
   policyShow,
   policyExport,
+  policySiblings,
+  importCommand,
   compile,
   doctor,
   install,

@@ -56,8 +56,8 @@ function compileSelfTest(): string {
     architectures: { x86_64: { known: 400, syscalls } },
     runs: [],
   }
-  const bytes = compileFilter(library, { ...policy, version: 1 }, 'errno')
-  return `libseccomp ${library.version} compiles a policy to ${bytes.length / 8} instructions`
+  const [program = new Uint8Array()] = compileFilter(library, { ...policy, version: 1 }, 'errno')
+  return `libseccomp ${library.version} compiles a policy to ${program.length / 8} instructions`
 }
 
 type Probe = { [key: string]: Json }

@@ -119,8 +119,8 @@ zpty -w shell 'compadd() {
   print -r -- OFFERED:\${^hits}
   builtin compadd "$@"
 }'
-zpty -w shell 'finish() { print; print END; zle kill-whole-line }; zle -N finish; bindkey "^X" finish'
-zpty -w shell 'print REA''DY'
+zpty -w shell 'finish() { print; print EN""D; zle kill-whole-line }; zle -N finish; bindkey "^X" finish'
+zpty -w shell 'print REA""DY'
 wait_for READY
 zpty -w -n shell "$2"$'\\t\\x18'
 while zpty -r shell line; do
