@@ -5,6 +5,7 @@ import { print } from '../host/output.ts'
 import { VERSION } from '../version.ts'
 import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
+import { completion } from './completion/command.ts'
 import { doctor } from './doctor.ts'
 import { importCommand } from './import.ts'
 import { install, uninstall } from './install.ts'
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   install,
   uninstall,
+  completion,
 ]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
