@@ -5,12 +5,28 @@ import { print } from '../host/output.ts'
 import { VERSION } from '../version.ts'
 import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
+import { disassemble } from './disassemble.ts'
 import { doctor } from './doctor.ts'
+import { explain } from './explain.ts'
+import { policyDiff } from './policy-diff.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
+import { policyVerify } from './policy-verify.ts'
+import { simulate } from './simulate.ts'
 
-export const COMMANDS: readonly Command[] = [policyList, policyShow, policyExport, compile, doctor]
+export const COMMANDS: readonly Command[] = [
+  policyList,
+  policyShow,
+  policyVerify,
+  policyDiff,
+  policyExport,
+  compile,
+  explain,
+  simulate,
+  disassemble,
+  doctor,
+]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
 export function dispatch(args: readonly string[]): number | Promise<number> {

@@ -36,18 +36,18 @@ interface Known {
 }
 
 const OPERATIONS: Readonly<Record<number, string>> = {
-  0x00: 'add',
-  0x10: 'sub',
-  0x20: 'mul',
-  0x30: 'div',
-  0x40: 'or',
-  0x50: 'and',
-  0x60: 'lsh',
-  0x70: 'rsh',
-  0x80: 'neg',
-  0xa0: 'xor',
+  0: 'add',
+  16: 'sub',
+  32: 'mul',
+  48: 'div',
+  64: 'or',
+  80: 'and',
+  96: 'lsh',
+  112: 'rsh',
+  128: 'neg',
+  160: 'xor',
 }
-const JUMPS: Readonly<Record<number, string>> = { 0x10: 'jeq', 0x20: 'jgt', 0x30: 'jge', 0x40: 'jset' }
+const JUMPS: Readonly<Record<number, string>> = { 16: 'jeq', 32: 'jgt', 48: 'jge', 64: 'jset' }
 
 /** One line for each instruction. `program` must be one that the kernel takes. */
 export function disassemble(program: Program, nameOf: NameOf): string[] {
@@ -94,7 +94,7 @@ function instruction(program: Program, at: number, known: Known | undefined, nam
   }
   const operand = (code & X) === 0 ? hex(k) : 'X'
   if ((code & 0x07) === ALU) return `${(OPERATIONS[code & 0xf0] as string).padEnd(5)} ${operand}`
-  const meaning = (code & X) === 0 ? comment(k, known, nameOf) : ''
+  const meaning = code === JEQ ? comment(k, known, nameOf) : ''
   const [yes, no] = [program.jumpTrue[at] as number, program.jumpFalse[at] as number]
   return `${(JUMPS[code & 0xf0] as string).padEnd(5)} ${operand}${meaning}  ? ${at + 1 + yes} : ${at + 1 + no}`
 }
