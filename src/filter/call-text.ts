@@ -11,13 +11,14 @@ export function abiOf(arch: number, number: number): ArchitectureName | undefine
 }
 
 /** "x86_64 syscall 2(1, 0x50000, 0)": zeros at the end are left out. */
-export function describeCall({ arch, number, args }: SyscallData): string {
+export function describeCall({ arch, number, args, pointer = 0n }: SyscallData): string {
   const last = args.findLastIndex((argument) => argument !== 0n)
+  const from = pointer === 0n ? '' : ` from the instruction at 0x${pointer.toString(16)}`
   const abi = abiOf(arch, number) ?? `architecture 0x${arch.toString(16)}`
   return `${abi} syscall ${number}(${args
     .slice(0, last + 1)
     .map(argumentText)
-    .join(', ')})`
+    .join(', ')})${from}`
 }
 
 /** Small numbers decimal, others hexadecimal. */

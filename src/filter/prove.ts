@@ -11,7 +11,7 @@ import { meaningOf, verdictsOf } from './meaning.ts'
 import { differences, type Regions, regionsOf } from './regions.ts'
 import { returnName } from './returns.ts'
 import { Simulator, type SyscallData } from './simulate.ts'
-import { differingArguments } from './witness.ts'
+import { actionFor, differingValues } from './witness.ts'
 
 /** A call that two filters, or a filter and its policy, treat otherwise. */
 export interface Witness {
@@ -60,22 +60,10 @@ export function findDifference(
 
 function firstDifference(diagram: Diagram, filter: Regions, meaning: Regions, programs: readonly Uint8Array[]) {
   for (const { archFrom, from, a, b } of differences(filter, meaning)) {
-    const args = differingArguments(diagram, a, b)
-    const call = { arch: archFrom, number: from, args }
-    return { call, found: new Simulator(programs).run(call), expected: actionFor(diagram, b, args) }
+    const call = { arch: archFrom, number: from, ...differingValues(diagram, a, b) }
+    return { call, found: new Simulator(programs).run(call), expected: actionFor(diagram, b, call) }
   }
   return undefined
-}
-
-/** The action that a node has for arguments. */
-export function actionFor(diagram: Diagram, start: number, args: readonly bigint[]): number {
-  let node = start
-  while (!diagram.isEnd(node)) {
-    const level = diagram.level(node)
-    const argument = args[Math.floor(level / 64)] ?? 0n
-    node = (argument >> BigInt(63 - (level % 64))) & 1n ? diagram.high(node) : diagram.low(node)
-  }
-  return diagram.value(node)
 }
 
 function sayVerdict(value: number, violation: ViolationAction): string {

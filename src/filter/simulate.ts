@@ -28,6 +28,8 @@ export interface SyscallData {
   readonly number: number
   /** Up to six; missing ones are 0. */
   readonly args: readonly bigint[]
+  /** seccomp_data.instruction_pointer; 0 where it is missing. */
+  readonly pointer?: bigint
 }
 
 /** sizeof(struct seccomp_data) in 32-bit words: nr, arch, instruction_pointer (2), args[6] (2 each, the low one first). */
@@ -45,7 +47,7 @@ export class Simulator {
   }
 
   /** The 32-bit value that the kernel acts on (SECCOMP_RET_* | data). Throws on a program that the kernel would refuse. */
-  run({ arch, number, args }: SyscallData): number {
+  run({ arch, number, args, pointer = 0n }: SyscallData): number {
     const data = this.#data.fill(0)
     data[0] = number
     data[1] = arch
@@ -54,6 +56,10 @@ export class Simulator {
       if (argument === 0n) continue
       data[4 + 2 * index] = Number(argument & 0xffff_ffffn)
       data[5 + 2 * index] = Number(argument >> 32n)
+    }
+    if (pointer !== 0n) {
+      data[2] = Number(pointer & 0xffff_ffffn)
+      data[3] = Number(pointer >> 32n)
     }
     let result = RET_ALLOW
     // The kernel begins with the filter that was installed last.
