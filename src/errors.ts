@@ -21,6 +21,11 @@ export type ErrorCode =
   | 'FILTER_UNPROVED'
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'
+  | 'RUNTIME_FAILED'
+  | 'CONTAINER_EXISTS'
+  | 'SETUP_REFUSED'
+  | 'IMPORT_INVALID'
+  | 'INPUT_UNREADABLE'
   | 'INTERNAL'
 
 export class SandboxError extends Error {

@@ -8,6 +8,7 @@
 #include "options.h"
 #include "procfs.h"
 #include "seize.h"
+#include "state.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -19,23 +20,31 @@
 enum { PROTOCOL = 1, PREALLOCATE = 65536 };
 
 static const char help[] =
-    "Usage: oci-sandbox-tracer learn --pid PID --output FILE [OPTION]...\n"
+    "Usage: oci-sandbox-tracer learn {--pid PID | --state} --output FILE [OPTION]...\n"
+    "       oci-sandbox-tracer learn --joining --pid PID --container-pid PID --output FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook, return, and record\n"
     "from the start of its program on every system call of the container.\n"
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
+    "  --state              take pid from the state that the runtime writes to standard input\n"
+    "  --joining            --pid is no init but a process that is about to become `runc exec' or alike:\n"
+    "                       record the program that it starts in a container\n"
+    "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
     "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
+    "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
 
 struct arguments {
   pid_t pid;
+  pid_t joined; /* --container-pid; 0: none */
   const char *output;
   const char *run_id;
   enum learn_backend backend;
+  const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
 };
 
@@ -122,13 +131,15 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
   if (arguments->run_id) text_json_string(&line, arguments->run_id);
   else text_format(&line, "null");
-  text_format(&line, ",\"backend\":\"%s\",\"kernel\":", backends[learn->backend]);
+  text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", backends[learn->backend],
+              learn->combinations.wanted ? "args" : "names");
   text_json_string(&line, name.release);
   text_format(&line, ",\"machine\":");
   text_json_string(&line, name.machine);
   text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
               (unsigned long long)procfs_own_start());
   text_json_string(&line, boot);
+  if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
   text_format(&line, ",\"started\":");
   text_json_now(&line);
   text_bytes(&line, "}", 1);
@@ -161,14 +172,25 @@ static void create_stream(struct learn *learn, const struct arguments *arguments
 /* Without PTRACE_O_EXITKILL: if the tracer dies the container goes on unharmed. */
 static void attach(struct learn *learn) {
   struct seize_failure failure;
-  if (seize_process(learn->init, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE, &learn->tasks,
-                    &failure))
-    return;
+  unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE;
+  if (learn->join.runtime) options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK; /* its processes are followed, too */
+  if (seize_process(learn->init, options, &learn->tasks, &failure)) return;
   if (failure.tracer > 0)
     daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
                   learn->init, failure.tid, failure.tracer);
   daemon_refuse("cannot attach to pid %d: %s%s", learn->init, strerror(failure.error),
                 message_attach_hint(failure.error));
+}
+
+static void look_at_joined(struct learn *learn, const struct arguments *arguments) {
+  int error;
+  if (arguments->joined == 0) return;
+  learn->join.runtime = arguments->pid;
+  learn->join.container = arguments->joined;
+  const char *problem = join_begin(&learn->join, &error);
+  if (problem)
+    daemon_refuse("cannot learn what pid %d starts in the container of pid %d: %s%s%s", arguments->pid, arguments->joined,
+                  problem, error ? ": " : "", error ? strerror(error) : "");
 }
 
 static void run(void *context) {
@@ -177,7 +199,11 @@ static void run(void *context) {
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
   learn.backend = arguments->backend == LEARN_AUTO ? LEARN_PTRACE_SYSCALL : arguments->backend;
+  if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
+    daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
+                  arguments->combinations, COMBINATIONS_NUMBERS);
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
+  look_at_joined(&learn, arguments);
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
   create_stream(&learn, arguments);
@@ -187,18 +213,22 @@ static void run(void *context) {
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
   }
   daemon_ready();
-  learn_follow(&learn);
+  if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
 
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
-      {"backend", required_argument, NULL, 'b'},
+      {"backend", required_argument, NULL, 'b'},     {"arguments", required_argument, NULL, 'g'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {0},
+      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
+      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
+      {0},
   };
+  static struct state state;
   struct arguments arguments = {.preallocate = PREALLOCATE};
+  bool from_state = false, joining = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -206,11 +236,23 @@ int learn_command(int argc, char **argv) {
       case 'p':
         if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
         break;
+      case 's':
+        from_state = true;
+        break;
+      case 'J':
+        joining = true;
+        break;
+      case 'C':
+        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
+        break;
       case 'o':
         arguments.output = optarg;
         break;
       case 'b':
         if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
+        break;
+      case 'g':
+        arguments.combinations = optarg;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
@@ -226,7 +268,11 @@ int learn_command(int argc, char **argv) {
     }
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (arguments.pid == 0) return message_usage("--pid is missing");
+  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
+  if (joining != (arguments.joined != 0) || (joining && from_state))
+    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  if (from_state && !state_read(&state)) return EXIT_FAILED;
+  if (from_state) arguments.pid = state.pid;
   return daemon_start(run, &arguments);
 }

@@ -111,6 +111,6 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     texts: (option) => (values[option] ?? []) as string[],
     flag: (option) => values[option] === true,
     settings,
-    store: new Store(settings.store),
+    store: new Store(settings.store, settings),
   })
 }

@@ -8,10 +8,13 @@ import { compile } from './compile.ts'
 import { disassemble } from './disassemble.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
+import { importCommand } from './import.ts'
+import { install, uninstall } from './install.ts'
 import { policyDiff } from './policy-diff.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
+import { policySiblings } from './policy-siblings.ts'
 import { policyVerify } from './policy-verify.ts'
 import { simulate } from './simulate.ts'
 
@@ -21,11 +24,15 @@ export const COMMANDS: readonly Command[] = [
   policyVerify,
   policyDiff,
   policyExport,
+  policySiblings,
+  importCommand,
   compile,
   explain,
   simulate,
   disassemble,
   doctor,
+  install,
+  uninstall,
 ]
 
 /** Runs the command at the start of the arguments; options may stand before it. */

@@ -1,7 +1,9 @@
 /** Trace -> the policy of that one run. Pure. */
 import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, Image, PolicyDocument, Run } from '../generated/policy.ts'
+import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
+import { kernelCalls } from '../policy/kernel-calls.ts'
 import type { Trace } from './stream.ts'
 
 /** What the hook knows of a run and the tracer does not. */
@@ -17,30 +19,27 @@ const MAX_NUMBER = 0x3fff_ffff
 /** __X32_SYSCALL_BIT of asm/unistd.h: the tracer leaves it out, filters see it. */
 const X32_BIT = 0x4000_0000
 
-/** Two calls that the kernel itself puts into a program, at any time: every policy allows them (signal(7), restart_syscall(2)). */
-const KERNEL_CALLS = ['restart_syscall', 'rt_sigreturn']
-/** The same on 32-bit x86, where a handler without SA_SIGINFO returns by sigreturn. */
-const ALWAYS: Partial<Record<ArchitectureName, readonly string[]>> = { x86: [...KERNEL_CALLS, 'sigreturn'] }
-
 export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
-  for (const { arch, nr, count } of trace.calls) {
+  const detail = trace.hello?.detail
+  for (const { arch, nr, count, learned } of trace.calls) {
     if (nr < 0 || nr > MAX_NUMBER) continue // no kernel has such a call: it ends in ENOSYS, allowed or not
     const architecture = arch as ArchitectureName
     const number = architecture === 'x32' ? nr + X32_BIT : nr
-    architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
     const syscall = table.nameOf(arch, number)
+    // The lines of its arguments were lost: nothing is known of it that could be allowed.
+    if (learned === undefined && detail === 'args' && argumentsOf(arch, syscall ?? '').length > 0) continue
+    architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
     architectures[architecture].syscalls.push({
       ...(syscall === undefined ? { number } : { name: syscall }),
       count,
       since: id,
+      ...(learned === undefined || learned === 'any' ? {} : { learned }),
     })
   }
   for (const [architecture, { syscalls }] of Object.entries(architectures)) {
     const seen = new Set(syscalls.map(({ name }) => name))
-    const always: AllowedSyscall[] = (ALWAYS[architecture as ArchitectureName] ?? KERNEL_CALLS).map((call) => ({
-      name: call,
-    }))
+    const always: AllowedSyscall[] = kernelCalls(architecture as ArchitectureName).map((name) => ({ name }))
     syscalls.push(...always.filter((call) => !seen.has(call.name)))
   }
   return canonicalPolicy({
@@ -68,7 +67,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
         }),
     ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
     backend: hello?.backend ?? 'ptrace-syscall',
-    detail: 'names',
+    detail: hello?.detail ?? 'names',
     started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
     ...(finish === undefined ? {} : { ended: finish.ended }),
     complete: finish?.complete === true && damage === undefined,

@@ -1,6 +1,8 @@
-import type { AllowedSyscall, Architecture, PolicyDocument, Run } from '../generated/policy.ts'
-import { type ArchitectureName, architecturesOf, canonicalPolicy, POLICY_VERSION } from './document.ts'
+import type { AllowedSyscall, Architecture, Import, PolicyDocument, Run } from '../generated/policy.ts'
+import { type ArchitectureName, architecturesOf, canonicalPolicy, importKey, POLICY_VERSION } from './document.ts'
+import { isUnrestricted, mergeLearned } from './learned.ts'
 import { canonicalRules, compareText, syscallKey } from './syscalls.ts'
+import { WIDENINGS } from './widen.ts'
 
 /**
  * The union of two policies: what either allows. Commutative, associative and idempotent, so that runs, containers and hosts
@@ -23,9 +25,21 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     version: POLICY_VERSION,
     name: a.name,
     complete: false,
+    ...wider(a.widening, b.widening),
     architectures,
     runs: [...runs.values()],
+    imports: mergeImports([...(a.imports ?? []), ...(b.imports ?? [])]),
   })
+}
+
+/** Each import once, with its first date. */
+function mergeImports(imports: readonly Import[]): Import[] {
+  const merged = new Map<string, Import>()
+  for (const one of imports) {
+    const other = merged.get(importKey(one))
+    if (other === undefined || compareText(one.date, other.date) < 0) merged.set(importKey(one), one)
+  }
+  return [...merged.values()]
 }
 
 type Started = (runId: string | undefined) => string | undefined
@@ -42,18 +56,36 @@ function mergeArchitectures(a: Architecture, b: Architecture, started: Started):
 }
 
 function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): AllowedSyscall {
-  const { rules: rulesA, count: countA, since: sinceA, ...identity } = a
-  const { rules: rulesB, count: countB, since: sinceB } = b
-  const merged: AllowedSyscall = { ...identity }
+  const { rules: rulesA, learned: learnedA, count: countA } = a
+  const { rules: rulesB, learned: learnedB, count: countB } = b
+  const merged: AllowedSyscall = a.name === undefined ? { number: a.number as number } : { name: a.name }
   // The larger count of one run, not a sum: merging the same run twice must change nothing.
   if (countA !== undefined || countB !== undefined) merged.count = Math.max(countA ?? 0, countB ?? 0)
-  const since = [sinceA, sinceB]
+  // The first two of all runs that made it: what is needed to tell a call of one run from others, and merges in any order.
+  const [since, again] = [...new Set([a.since, a.again, b.since, b.again])]
     .filter((id) => id !== undefined)
-    .sort((x, y) => compareText(started(x) ?? '', started(y) ?? ''))[0]
+    .sort((x, y) => compareText(started(x) ?? '', started(y) ?? ''))
   if (since !== undefined) merged.since = since
-  // No rules = any arguments, which holds all rules.
-  if (rulesA !== undefined && rulesB !== undefined) merged.rules = canonicalRules([...rulesA, ...rulesB])
+  if (again !== undefined) merged.again = again
+  // A call that was learned or imported needs no other one to stand beside.
+  if (a.via !== undefined && b.via !== undefined) [merged.via] = [a.via, b.via].sort(compareText) as [string, string]
+  const [reason] = [a.reason, b.reason].filter((text) => text !== undefined).sort(compareText)
+  if (reason !== undefined) merged.reason = reason
+  // Neither rules nor learned arguments = any arguments, which holds all others.
+  if (isUnrestricted(a) || isUnrestricted(b)) return merged
+  const learned = mergeLearned(learnedA, learnedB)
+  if (learned === 'any') return merged
+  if (learned !== undefined) merged.learned = learned
+  if (rulesA !== undefined || rulesB !== undefined)
+    merged.rules = canonicalRules([...(rulesA ?? []), ...(rulesB ?? [])])
   return merged
+}
+
+/** The wider of two; one that says nothing yields. */
+function wider(a: PolicyDocument['widening'], b: PolicyDocument['widening']): Pick<PolicyDocument, 'widening'> {
+  const rank = (widening: PolicyDocument['widening']) => (widening === undefined ? -1 : WIDENINGS.indexOf(widening))
+  const widening = rank(a) >= rank(b) ? a : b
+  return widening === undefined ? {} : { widening }
 }
 
 /** Of two records of one run, the one that saw more of it; any fixed order beyond that. */

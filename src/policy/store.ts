@@ -18,8 +18,12 @@ import { isPolicyName, NAME_RULE } from './name.ts'
 export class Store {
   readonly root: string
 
-  constructor(root: string) {
+  /** Whether runs that are learned into it bring siblings of their calls (siblings.ts). */
+  readonly siblings: boolean
+
+  constructor(root: string, options: { siblings?: boolean } = {}) {
     this.root = root
+    this.siblings = options.siblings ?? true
   }
 
   directory(name: string): string {
