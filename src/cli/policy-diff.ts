@@ -102,10 +102,16 @@ function lines(changes: readonly Change[]): string[] {
     groups.set(id, group)
   }
   return [...groups.values()].flatMap(({ words, boxes: [key, ...boxes] }) => [
-    fill(words, '  '),
+    fill(punctuated(words), '  '),
     `      ${key}${boxes.length === 0 ? '' : ' where'}\n`,
     ...boxes.map((box) => `        ${box}\n`),
   ])
+}
+
+/** Commas behind all but the last, where one of them is more than a word. */
+function punctuated(words: readonly string[]): readonly string[] {
+  if (words.every((word) => !word.includes(' '))) return words
+  return words.map((word, index) => (index === words.length - 1 ? word : `${word},`))
 }
 
 function placeOf({ architecture, archFrom, archTo }: Change): string {
@@ -123,10 +129,14 @@ function namesOf({ architecture, from, to }: Change): { names: string[]; all: bo
   return { names: names.map(([name]) => name), all: names.length === to - from + 1 }
 }
 
+/** More calls than this in a row that are only refused in another way are not named. */
+const MAX_NAMES = 8
+
 function wordsOf(change: Change): string[] {
+  const { from, to, kind } = change
+  if (kind === 'changed' && to - from >= MAX_NAMES) return [`numbers ${from} to ${to}`]
   const { names, all } = namesOf(change)
   if (all) return names
-  const { from, to } = change
   return [
     ...names,
     from === to ? `number ${from}` : `${names.length > 0 ? 'and all others of ' : ''}numbers ${from} to ${to}`,

@@ -6,7 +6,9 @@ import { seccompLibrary } from '../filter/library.ts'
 import { compileSource, type PolicySource } from '../filter/lookup.ts'
 import { decodeProgram, programProblem } from '../filter/program.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
+import { printError } from '../host/output.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
+import { encodePolicy } from '../policy/document.ts'
 import type { Store } from '../policy/store.ts'
 import { listProblems } from '../validate.ts'
 import { loadSource } from './load.ts'
@@ -27,14 +29,15 @@ export interface FilterSubject {
 
 /** How commands' help texts say what they take. */
 export const SUBJECT_HELP =
-  'the name of a policy in the store, a policy in a file (a path with a slash), or raw filters (a path with a slash: FILE, and\n' +
-  'FILE.1, FILE.2 and so on where they are there, as oci-sandbox compile writes them)'
+  'the name of a policy in the store, or a path with a slash: of a policy, of a seccomp profile as Docker, podman and runc take it\n' +
+  '(or a config.json that has one), or of raw filters (FILE, and FILE.1, FILE.2 and so on where they are there, as oci-sandbox\n' +
+  'compile writes them)'
 
-/** `operand`: the name of a policy in the store, or a path with a slash. Throws POLICY_*, FILTER_INVALID, STORE_*. */
+/** `operand`: the name of a policy in the store, or a path with a slash. Throws POLICY_*, FILTER_INVALID, IMPORT_*, STORE_*. */
 export async function loadSubject(store: Store, operand: string): Promise<PolicySubject | FilterSubject> {
-  if (operand.includes('/') && !beginsLikeJson(operand))
-    return { kind: 'filter', name: operand, programs: readFilters(operand) }
-  return await loadPolicySubject(store, operand)
+  const kind = operand.includes('/') ? kindOf(operand) : 'policy'
+  if (kind === 'filter') return { kind: 'filter', name: operand, programs: readFilters(operand) }
+  return kind === 'profile' ? await loadProfile(operand) : await loadPolicySubject(store, operand)
 }
 
 /** Throws POLICY_*, STORE_*. */
@@ -42,6 +45,31 @@ export async function loadPolicySubject(store: Store, operand: string): Promise<
   const source = await loadSource(store, operand)
   const policy = source.decode()
   return { kind: 'policy', name: operand, source, policy, architectures: resolved(policy) }
+}
+
+/** What oci-sandbox import would make of it; names that no table knows are left out, and said. */
+async function loadProfile(path: string): Promise<PolicySubject> {
+  const { importFiles } = await import('./import.ts')
+  const policy = await importFiles('oci', 'profile', [path], {
+    text: () => undefined,
+    flag: (option) => option === 'skip-unknown',
+  })
+  for (const note of policy.imports?.at(-1)?.notes ?? []) printError(`oci-sandbox: ${path}: not compared: ${note}\n`)
+  const text = Buffer.from(encodePolicy(policy))
+  const source = { name: policy.name, text, decode: () => policy }
+  return { kind: 'policy', name: path, source, policy, architectures: resolved(policy) }
+}
+
+/** What a file holds. One that cannot be read is a policy: reading that says what is wrong. */
+function kindOf(path: string): 'policy' | 'profile' | 'filter' {
+  let text: string
+  try {
+    text = readFileSync(path).toString('latin1')
+  } catch {
+    return 'policy'
+  }
+  if (!/^\s*\{/.test(text)) return 'filter'
+  return /"(defaultAction|ociVersion)"\s*:/.test(text) ? 'profile' : 'policy'
 }
 
 /** The programs in the order in which they are installed; a policy is compiled. */
@@ -69,15 +97,6 @@ function readFilter(path: string): Uint8Array {
     problem = oneLine(error)
   }
   throw new SandboxError('FILTER_INVALID', `${path} is no filter that the kernel takes: ${problem}`)
-}
-
-function beginsLikeJson(path: string): boolean {
-  try {
-    return /^\s*\{/.test(readFileSync(path).subarray(0, 100).toString('latin1'))
-  } catch {
-    // Reading it as a policy says what is wrong.
-    return true
-  }
 }
 
 function resolved(policy: PolicyDocument): readonly ResolvedArchitecture[] {
