@@ -7,10 +7,12 @@ import { returnName } from '../filter/returns.ts'
 import type { AllowedSyscall } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { architecturesOf } from '../policy/document.ts'
+import { DEFAULT_WIDENING } from '../policy/widen.ts'
 import { ARCH_OPTION, parseCall, type TypedCall } from './call.ts'
 import type { Command } from './command.ts'
 import { ACTION_OPTION, actionOf } from './options.ts'
 import { loadPolicySubject, type PolicySubject } from './subject.ts'
+import { count as number } from './text.ts'
 
 export const explain: Command = {
   name: 'explain',
@@ -62,16 +64,29 @@ function elsewhere({ policy }: PolicySubject, { architecture, name }: TypedCall)
 }
 
 /** Where an entry came from. */
-function provenance({ policy }: PolicySubject, { since, count }: AllowedSyscall): string[] {
+function provenance(
+  { policy }: PolicySubject,
+  { since, again, count, via, reason, learned }: AllowedSyscall,
+): string[] {
   const lines: string[] = []
-  const run = policy.runs.find(({ id }) => id === since)
-  if (since !== undefined) {
+  const runText = (id: string) => {
+    const run = policy.runs.find((candidate) => candidate.id === id)
     const program = run?.program === undefined ? '' : `, ${run.program.path}`
-    lines.push(
-      run === undefined ? `first made by run ${since}` : `first made by run ${since} (${run.started}${program})`,
-    )
+    return run === undefined ? `run ${id}` : `run ${id} (${run.started}${program})`
   }
-  if (count !== undefined) lines.push(`made at most ${count} times in one run`)
+  if (since !== undefined) lines.push(`first made by ${runText(since)}`)
+  if (again !== undefined) lines.push(`and then by ${runText(again)}`)
+  if (count !== undefined) lines.push(`made at most ${number(count, 'time')} in one run`)
+  if (learned !== undefined) {
+    const places = learned.arguments.map((index) => `argument ${index}`).join(' and ')
+    const widening = policy.widening ?? DEFAULT_WIDENING
+    lines.push(`seen with ${number(learned.values.length, 'value')} of ${places}, widened (${widening})`)
+  }
+  if (via !== undefined)
+    lines.push(
+      `no run made it: it stands beside ${via}, which a C library or kernel of another version may use it instead of`,
+    )
+  if (reason !== undefined) lines.push(`a person allowed it: ${reason}`)
   return lines
 }
 

@@ -1,9 +1,13 @@
 import { oneLine, SandboxError } from '../errors.ts'
+import { RET_ALLOW } from '../filter/actions.ts'
 import { cacheKey, FilterCache } from '../filter/cache.ts'
 import { describeCall } from '../filter/call-text.ts'
+import { learnedCalls } from '../filter/learned-calls.ts'
+import { seccompLibrary } from '../filter/library.ts'
 import { compileSource } from '../filter/lookup.ts'
 import { findDifference } from '../filter/prove.ts'
 import { returnName } from '../filter/returns.ts'
+import { Simulator } from '../filter/simulate.ts'
 import { print } from '../host/output.ts'
 import { ACTIONS, type ViolationAction } from '../oci/annotations.ts'
 import type { Command } from './command.ts'
@@ -24,9 +28,9 @@ export const policyVerify: Command = {
   details:
     'POLICY is the name of a policy in the store, or a path with a slash.\n\n' +
     'The filter that is compiled from it, and the filters in the cache (for each action), are compared with the policy for every\n' +
-    'architecture, every syscall number and every value of all arguments; a difference is shown as a call. With --filter it is\n' +
-    'raw filters instead, which one may have got from elsewhere. Exit code 0: all is proved; 1: something differs, or cannot be\n' +
-    'decided.',
+    'architecture, every syscall number and every value of all arguments; a difference is shown as a call. Each call that runs\n' +
+    'made must pass, with the arguments that they made it with, where those were recorded. With --filter it is raw filters that\n' +
+    'are looked at, which one may have got from elsewhere. Exit code 0: all is proved; 1: something differs, or cannot be decided.',
   options: {
     filter: {
       type: 'string',
@@ -43,12 +47,10 @@ export const policyVerify: Command = {
     const subject = await loadPolicySubject(store, operands[0] as string)
     const files = texts('filter')
     const checks: Check[] = []
-    if (files.length > 0) {
-      checks.push(check(files.join(' '), subject, files.flatMap(readFilters), action))
-    } else {
-      checks.push(check('compiled filter', subject, await compiled(subject, action), action))
-      checks.push(...cached(subject, new FilterCache(store.root)))
-    }
+    const programs = files.length > 0 ? files.flatMap(readFilters) : await compiled(subject, action)
+    checks.push(check(files.join(' ') || 'compiled filter', subject, programs, action))
+    if (typeof programs !== 'string') checks.push(learned(subject, programs))
+    if (files.length === 0) checks.push(...cached(subject, new FilterCache(store.root)))
     const holds = checks.every((one) => one.holds)
     print(
       flag('json')
@@ -95,6 +97,22 @@ function check(
     return { what, holds: false, found: difference }
   } catch (error) {
     return { what, holds: false, found: `cannot be proved: ${oneLine(error)}` }
+  }
+}
+
+/** Whether the filter lets pass what runs did. That follows from the proof, but it is what people ask for, and needs nothing of the proof. */
+function learned({ policy }: PolicySubject, programs: readonly Uint8Array[]): Check {
+  const simulator = new Simulator(programs)
+  const library = seccompLibrary()
+  const calls = learnedCalls(policy, (architecture, name) => library.resolveName(architecture, name))
+  const refused = calls.filter((call) => simulator.run(call) !== RET_ALLOW)
+  const [first] = refused
+  const what = 'learned calls'
+  if (first === undefined) return { what, holds: true, found: `all ${calls.length} pass` }
+  return {
+    what,
+    holds: false,
+    found: `${refused.length} of ${calls.length} are refused, the first is ${describeCall(first)}`,
   }
 }
 

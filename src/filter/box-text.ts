@@ -9,7 +9,7 @@ export function boxText(box: Box, bits: 32 | 64): string {
 
 function setText({ index, mask, ranges }: ValueSet, bits: 32 | 64): string {
   // Of a 32-bit argument the low word is all.
-  const whole = mask === undefined || (bits === 32 && mask === 0xffff_ffffn)
+  const whole = mask === undefined || mask === BigInt.asUintN(bits, -1n)
   const values: string[] = []
   for (let at = 0; at < ranges.length; at += 2) {
     const [from, to] = [ranges[at] as bigint, ranges[at + 1] as bigint]
