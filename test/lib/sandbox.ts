@@ -110,7 +110,7 @@ export class Sandbox {
   /** A hook of ours with the sandbox's configuration. */
   hook(name: 'learn' | 'enforce', more: object = {}) {
     const args = ['oci-sandbox', 'hook', name, '--config', this.config]
-    return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], ...more }
+    return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], ...more }
   }
 
   /** A program that is the shim with the sandbox's configuration: what an engine is given as its runtime. */
