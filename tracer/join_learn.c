@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-enum { PATIENCE = 2 /* seconds for the runtime's own processes in the container to end, while the program waits */ };
+enum { PATIENCE = 5 /* seconds for the runtime's own processes in the container to end, while the program waits */ };
 
 static void go_on(const struct wait_report *report) {
   if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
