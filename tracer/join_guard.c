@@ -167,7 +167,7 @@ static void on_stop(struct runtime *runtime, const struct wait_report *report) {
     tasks_remove(tasks, tid);
     guard_let_go(report);
   } else {
-    guard_go_on(report);
+    wait_go_on(report);
   }
 }
 

@@ -9,11 +9,6 @@
 
 enum { PATIENCE = 5 /* seconds for the runtime's own processes in the container to end, while the program waits */ };
 
-static void go_on(const struct wait_report *report) {
-  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
-  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
-}
-
 static void let_go(struct learn *learn, const struct wait_report *report) {
   tasks_remove(&learn->tasks, report->tid);
   ptrace(PTRACE_DETACH, report->tid, NULL, wait_pending_signal(report));
@@ -63,7 +58,7 @@ static pid_t find_program(struct learn *learn) {
     }
     on_stop(learn, &report);
     if (report.event == PTRACE_EVENT_EXEC && join_place(&learn->join, report.tid) == JOIN_INSIDE) return report.tid;
-    go_on(&report);
+    wait_go_on(&report);
   }
   return 0;
 }
@@ -81,7 +76,7 @@ static void release_if_done(struct learn *learn, const struct wait_report *repor
   if (join_place(&learn->join, report->tid) == JOIN_HOME) {
     let_go(learn, report);
   } else if (patient && report->event != PTRACE_EVENT_EXEC) {
-    go_on(report);
+    wait_go_on(report);
   } else {
     learn->escaped++;
     learn_line_warn(learn, "untraced-process", report->tid);
