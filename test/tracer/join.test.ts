@@ -411,7 +411,7 @@ t.test('the death of the tracer at any moment never leaves a program unfiltered'
   const begin = performance.now()
   t.match(await startExec(container, enforce, [container.id, ...STATUS]), { exitCode: 0, stdout: 'Seccomp:\t2' })
   const duration = performance.now() - begin
-  const runs = process.env.TEST_ALL ? 400 : 60
+  const runs = process.env.TEST_ALL ? 200 : 60
   const outcomes = { filtered: 0, killed: 0 }
   for (let i = 0; i < runs; i++) {
     const running = startExec(container, enforce, [container.id, ...STATUS])
