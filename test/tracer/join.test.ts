@@ -24,6 +24,7 @@ import {
   until,
 } from './harness.ts'
 import {
+  becameRuntime,
   type Container,
   execDetached,
   execInTerminal,
@@ -438,9 +439,10 @@ t.test('the death of a tracer that learns harms nobody', async (t) => {
   const container = await startContainer(t, 'runc')
   for (let i = 0; i < 30; i++) {
     const running = startExec(container, ['learn', '--output', stream(container.bundle)], [container.id, '/bin/exact'])
-    const pid = await tracerOf(running.pid as number)
+    await becameRuntime(running.pid as number) // before that the tracer's death is an error, and nothing starts
+    const pid = Number((await statusField(running.pid as number, 'TracerPid')) ?? 0)
     await delay(i * 2)
-    end(pid)
+    if (pid > 0) end(pid)
     t.match(await running, { exitCode: 6, stdout: 'exact' })
   }
   await noTracer(container)
