@@ -5,8 +5,9 @@
 import { resolve } from 'node:path'
 import { decide } from '../src/decide/decide.ts'
 import type { Settings } from '../src/decide/settings.ts'
+import { chooseMethod, mayTrace } from '../src/enforce/method.ts'
 import { print } from '../src/host/output.ts'
-import { annotationsOf, type ConfigJson, decodeConfig, encodeConfig } from '../src/oci/config.ts'
+import { annotationsOf, type ConfigJson, decodeConfig, encodeConfig, seccompOf } from '../src/oci/config.ts'
 import { changeFor } from '../src/shim/change.ts'
 import { prepareConfig } from '../src/shim/prepare.ts'
 
@@ -35,8 +36,12 @@ export async function precreate(
 ): Promise<void> {
   const decision = decide(annotationsOf(config), settings)
   if (decision.kind === 'pass') return print(text)
+  const seccomp = seccompOf(config)
+  const asked = decision.kind === 'enforce' ? settings.enforce.method : 'exec'
   const change = await changeFor({
     ...{ decision, settings, annotations: {}, config: file === undefined ? undefined : resolve(file) },
+    method: chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined }),
+    seccomp,
     // The cache keeps it: nobody tells us when the container has ended.
     keep: (filter) => filter.map(({ path }) => path),
   })
