@@ -8,7 +8,8 @@
 #include "tasks.h"
 #include "wait.h"
 
-enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC };
+/* INSTALL_PRESENT: the runtime loads them itself; see only that they are there. */
+enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC, INSTALL_PRESENT };
 
 struct enforce {
   pid_t init;       /* the container's; or a process that joins it */
