@@ -1,18 +1,18 @@
 /** Records of runs -> the policy in the store. */
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { readTrusted } from '../host/files.ts'
-import { isAlive } from '../host/processes.ts'
 import { isObject, parseJson } from '../json.ts'
 import { mergePolicies } from '../policy/merge.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import { withSiblings } from '../policy/siblings.ts'
 import type { Store } from '../policy/store.ts'
+import { isRunning } from './live.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
-import { decodeStream, type Hello, type Trace } from './stream.ts'
+import { decodeStream, type Trace } from './stream.ts'
 
 /**
  * Merges every run that has ended, or whose tracer has, into its policy. The tracer writes a record's last line before the runtime can
@@ -64,8 +64,4 @@ function endedTrace(read: () => Trace | undefined, noted: boolean): Trace | unde
   if (isRunning(trace.hello)) return undefined
   // Read again: the tracer may have written its last lines and ended after the first reading.
   return read()
-}
-
-function isRunning({ bootId, tracerPid, tracerStart }: Hello): boolean {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() === bootId && isAlive(tracerPid, tracerStart)
 }

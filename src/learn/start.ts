@@ -16,7 +16,8 @@ import { decodeStream } from './stream.ts'
 
 export interface LearnRequest {
   readonly policy: string
-  readonly container: string
+  /** Absent for a program that runs in none. */
+  readonly container?: string
   /** The container's init, or with `containerPid` the process that is about to become a runtime's `exec`. */
   readonly pid: number
   readonly detail: Detail
@@ -28,10 +29,10 @@ export interface LearnRequest {
 }
 
 /**
- * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
+ * Returns the run's name when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, request: LearnRequest): void {
+export function startLearning(store: Store, request: LearnRequest): string {
   const { policy, container, pid, containerPid, detail, image, backend } = request
   store.prepare(policy)
   const started = new Date().toISOString()
@@ -49,8 +50,13 @@ export function startLearning(store: Store, request: LearnRequest): void {
         `the native helper says that it learns, but ${record} does not; install it again`,
       )
     }
-    const note: Note = { started, container, ...(image === undefined ? {} : { image }) }
+    const note: Note = {
+      started,
+      ...(container === undefined ? {} : { container }),
+      ...(image === undefined ? {} : { image }),
+    }
     writeAtomic(base + NOTE, `${JSON.stringify(note)}\n`, { mode: 0o600 })
+    return run
   } catch (error) {
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error

@@ -34,8 +34,9 @@ async function prepareJoining(invocation: Invocation, id: string): Promise<void>
   const place = invocation.place(id)
   const record = readRecord(place)
   const state = stateOf(place)
-  if (state === undefined && record === undefined) return // the runtime will say that there is no such container
-  if (state?.pid === undefined) {
+  // The runtime itself says that there is no such container, or that it has ended.
+  if (state === undefined ? record === undefined : state.status === 'stopped') return
+  if (state?.pid === undefined || state.pid === 0) {
     throw new SandboxError('RUNTIME_FAILED', `container ${id} is not running, as far as ${invocation.runtime} knows`)
   }
   const joined = { id, pid: state.pid }
@@ -69,7 +70,7 @@ async function learnJoined(
 ): Promise<void> {
   const { startLearning } = await import('../learn/start.ts')
   const image = imageOf(annotations)
-  startLearning(new Store(settings.store), {
+  startLearning(new Store(settings.store, settings), {
     ...{ policy, container: joined.id, pid, containerPid: joined.pid, backend: settings.learn.backend },
     detail: DETAILS.find((detail) => detail === annotations[DETAIL]) ?? 'names',
     ...(image === undefined ? {} : { image }),
