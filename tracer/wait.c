@@ -105,3 +105,8 @@ int wait_pending_signal(const struct wait_report *report) {
   if (report->kind != WAIT_STOPPED || report->event != 0 || report->signal == KERNEL_SYSCALL_STOP) return 0;
   return report->signal;
 }
+
+void wait_go_on(const struct wait_report *report) {
+  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
+  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
+}

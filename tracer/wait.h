@@ -37,4 +37,7 @@ bool wait_is_group_stop(const struct wait_report *report);
 /* The signal to hand on when a tracee is resumed from this stop: its own at a signal-delivery stop, otherwise none. */
 int wait_pending_signal(const struct wait_report *report);
 
+/* Resume a stopped tracee, without further stops at system calls, as it would have gone on by itself. */
+void wait_go_on(const struct wait_report *report);
+
 #endif
