@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { readTrusted } from '../host/files.ts'
-import { isObject, parseJson } from '../json.ts'
 import { mergePolicies } from '../policy/merge.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import { withSiblings } from '../policy/siblings.ts'
 import type { Store } from '../policy/store.ts'
 import { isRunning } from './live.ts'
+import { decodeNote } from './note.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
 import { decodeStream, type Trace } from './stream.ts'
@@ -50,8 +50,7 @@ function readRecord(store: Store, name: string, run: string): Trace | undefined 
 
 function readNote(store: Store, name: string, run: string): Note | undefined {
   const text = readTrusted(join(store.runs(name), run + NOTE))?.toString('utf8')
-  const note = text === undefined ? undefined : parseJson(text)
-  return isObject(note) ? (note as Note) : undefined
+  return text === undefined ? undefined : decodeNote(text)
 }
 
 /** The trace of a run that is over; undefined while its tracer lives. */

@@ -1,3 +1,4 @@
+import { isPolicyName } from '../policy/name.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import type { Store } from '../policy/store.ts'
 
@@ -8,7 +9,11 @@ export const NOTE = '.json'
 /** The runs whose records are not in the policy yet, oldest first. */
 export function pendingRuns(store: Store, policy: string): string[] {
   const files = store.runFiles(policy)
-  return files.filter((file) => file.endsWith(RECORD)).map((file) => file.slice(0, -RECORD.length))
+  // A run's name is in the policy as it is: another name than a policy can hold is no run of ours.
+  return files
+    .filter((file) => file.endsWith(RECORD))
+    .map((file) => file.slice(0, -RECORD.length))
+    .filter(isPolicyName)
 }
 
 /**

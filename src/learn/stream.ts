@@ -1,6 +1,7 @@
 /** The tracer's record of a run (tracer/README.md, protocol 1): NDJSON text -> Trace. Pure. */
 import type { LearnedArguments, Run } from '../generated/policy.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
+import { isSound } from './event.ts'
 
 /** The version of the tracer's protocol that is understood here. */
 export const PROTOCOL = 1
@@ -27,7 +28,7 @@ export interface Hello {
 
 export interface Finish {
   readonly ended: string
-  readonly exit?: { code: number } | { signal: number }
+  readonly exit?: { code: number } | { signal: number } | null
   readonly complete: boolean
   readonly reason: string
   readonly calls: number
@@ -121,6 +122,8 @@ function addArguments(calls: Map<string, Call>, event: Event): void {
   if (!isNumbers(indexes) || !isNumbers(values)) return
   const known = calls.get(`${arch} ${nr}`)?.learned
   if (known === undefined) addCall(calls, event, 0, { arguments: indexes, values: [values] })
+  // A combination of other arguments is none that could be compared with these.
+  else if (known !== 'any' && known.arguments.join() !== indexes.join()) addCall(calls, event, 0, 'any')
   else if (known !== 'any') known.values.push(values)
 }
 
@@ -131,7 +134,7 @@ function isNumbers(value: Json | undefined): value is number[] {
 function parseLine(line: string): { [key: string]: Json } | undefined {
   try {
     const value = parseJson(line)
-    return isObject(value) ? value : undefined
+    return isObject(value) && isSound(value) ? value : undefined
   } catch (error) {
     if (error instanceof JsonError) return undefined
     throw error
