@@ -59,21 +59,23 @@ enum arch_clone arch_clone_kind(const struct arch_call *call) {
   }
 }
 
-/* prctl and seccomp, from the same headers */
-const struct arch_call arch_filter_calls[] = {{X86_64, 157}, {X86_64, 317}, {X86, 172}, {X86, 354}, {X32, 157}, {X32, 317}};
-const int arch_filter_call_count = sizeof arch_filter_calls / sizeof *arch_filter_calls;
-
 /* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct begins with
    struct thread_info: unsigned long flags, unsigned long syscall_work (since Linux 5.11), u32 status, with TS_COMPAT in it
    (arch/x86/include/asm/thread_info.h). */
 const struct arch_kernel arch_kernel = {
     .regs_number = offsetof(struct user_regs_struct, orig_rax),
+    .regs_first = offsetof(struct user_regs_struct, rdi),
+    .regs_compat_first = offsetof(struct user_regs_struct, rbx),
     .mode_offset = 16,
     .mode_compat = 0x2,
     .native = X86_64,
     .compat = X86,
     .alternate = X32,
     .alternate_bit = X32_SYSCALL_BIT,
+    .prctl = 157,
+    .seccomp = 317,
+    .compat_prctl = 172,
+    .compat_seccomp = 354,
 };
 
 /* getppid, and getpid in the other ABIs. A kernel without x32 knows no such call, but sees it. */

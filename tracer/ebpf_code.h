@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EBPF_CODE_MAX = 192, EBPF_LABELS_MAX = 16, EBPF_JUMPS_MAX = 48 };
+enum { EBPF_CODE_MAX = 256, EBPF_LABELS_MAX = 24, EBPF_JUMPS_MAX = 48 };
 
 struct ebpf_code {
   struct bpf_insn code[EBPF_CODE_MAX];
@@ -39,7 +39,7 @@ void ebpf_do(struct ebpf_code *code, int operation, int to, int32_t value);
 void ebpf_do_register(struct ebpf_code *code, int operation, int to, int from);
 void ebpf_truncate(struct ebpf_code *code, int which); /* to its low 32 bits */
 
-/* Jumps: condition is BPF_JEQ, BPF_JNE, BPF_JGE (unsigned), BPF_JSLT (signed) or BPF_JSET. */
+/* Jumps: condition is BPF_JEQ, BPF_JNE, BPF_JGE and BPF_JLT (unsigned), BPF_JSLT (signed) or BPF_JSET. */
 void ebpf_jump(struct ebpf_code *code, int label);
 void ebpf_if(struct ebpf_code *code, int condition, int left, int32_t right, int label);
 void ebpf_if32(struct ebpf_code *code, int condition, int left, int32_t right, int label); /* looks at 32 bits only */

@@ -26,6 +26,7 @@ struct watch {
   int init;    /* pidfd */
   int delay;   /* ms until the next reading */
   bool full;   /* it has been said that the table is full */
+  bool filtered; /* denied calls are looked for */
   const char *over; /* the last line's reason */
 };
 
@@ -46,6 +47,8 @@ static void begin_recording(struct watch *watch) {
   learn_line_exec(learn);
   digest_start(&learn->digest, learn->init);
   if (procfs_status_number(learn->init, "Seccomp") != 0) watch->ebpf->all_state->filtered = 1;
+  else ebpf_detach_leave(watch->ebpf); /* it costs as much as the counting itself */
+  watch->filtered = watch->ebpf->all_state->filtered;
   if (!watch->ebpf->all_state->started) watch->over = "lost";
   ptrace(PTRACE_DETACH, learn->init, NULL, 0);
 }
@@ -87,11 +90,20 @@ static void take_digest(struct watch *watch, int patience) {
   if (digest_take(&watch->learn->digest, patience, sha256)) learn_line_program(watch->learn, sha256);
 }
 
+/* A task installs a filter while the program runs already. What it denied before we look is not seen: such a run is not complete. */
+static void on_late_filter(struct watch *watch) {
+  watch->filtered = true;
+  watch->learn->record.lost++;
+  learn_line_warn(watch->learn, "late-filter", 0);
+  ebpf_attach_leave(watch->ebpf);
+}
+
 static void read_counts(struct watch *watch) {
   struct ebpf *ebpf = watch->ebpf;
   uint64_t before = watch->learn->record.distinct;
   ebpf_read(ebpf, &watch->learn->record, false);
   watch->delay = watch->learn->record.distinct != before ? SOONEST : watch->delay * 2 < LATEST ? watch->delay * 2 : LATEST;
+  if (ebpf->all_state->filtered && !watch->filtered) on_late_filter(watch);
   if (ebpf->all_state->lost_tasks > 0 && !watch->full) {
     watch->full = true;
     learn_line_warn(watch->learn, "task-table-full", 0);

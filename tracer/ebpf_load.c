@@ -41,19 +41,20 @@ static int create_map(const char *name, uint32_t type, uint32_t key, size_t valu
   return call_kernel(BPF_MAP_CREATE, &attributes);
 }
 
+static uint32_t rows(const struct ebpf *ebpf) { return ebpf->processors + EBPF_MORE_ROWS; }
+
 /* Hash tables are allocated in full (no BPF_F_NO_PREALLOC): an insertion can then fail for one reason only, that they are full. */
 static bool create_maps(struct ebpf *ebpf, uint32_t tasks) {
   ebpf->tasks = create_map("oci_tasks", BPF_MAP_TYPE_HASH, 8, 8, tasks, 0);
   ebpf->odd = create_map("oci_odd", BPF_MAP_TYPE_HASH, 8, sizeof(struct ebpf_odd), RECORD_ODD, 0);
-  ebpf->counts = create_map("oci_counts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_counts), ebpf->processors + 1,
-                            BPF_F_MMAPABLE);
+  ebpf->counts = create_map("oci_counts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_counts), rows(ebpf), BPF_F_MMAPABLE);
   ebpf->state = create_map("oci_state", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_state), 1, BPF_F_MMAPABLE);
   return ebpf->tasks >= 0 && ebpf->odd >= 0 && ebpf->counts >= 0 && ebpf->state >= 0;
 }
 
 static bool map_memory(struct ebpf *ebpf) {
   int rights = PROT_READ | PROT_WRITE;
-  size_t size = sizeof(struct ebpf_counts) * (ebpf->processors + 1);
+  size_t size = sizeof(struct ebpf_counts) * rows(ebpf);
   void *counts = mmap(NULL, size, rights, MAP_SHARED, ebpf->counts, 0);
   void *state = mmap(NULL, sizeof(struct ebpf_state), rights, MAP_SHARED, ebpf->state, 0);
   ebpf->all_counts = counts == MAP_FAILED ? NULL : counts;
@@ -77,12 +78,13 @@ static int load(const struct ebpf *ebpf, enum ebpf_program which, pid_t init) {
   return call_kernel(BPF_PROG_LOAD, &attributes);
 }
 
-static int attach(const char *tracepoint, int program) {
+static bool attach(struct ebpf *ebpf, enum ebpf_program which) {
   union bpf_attr attributes;
   memset(&attributes, 0, sizeof attributes);
-  attributes.raw_tracepoint.name = (uint64_t)(uintptr_t)tracepoint;
-  attributes.raw_tracepoint.prog_fd = (uint32_t)program;
-  return call_kernel(BPF_RAW_TRACEPOINT_OPEN, &attributes);
+  attributes.raw_tracepoint.name = (uint64_t)(uintptr_t)tracepoints[which];
+  attributes.raw_tracepoint.prog_fd = (uint32_t)ebpf->programs[which];
+  ebpf->links[which] = call_kernel(BPF_RAW_TRACEPOINT_OPEN, &attributes);
+  return ebpf->links[which] >= 0;
 }
 
 /* The programs see processors by number, so the highest possible one counts: "0-3", "0,2-7". */
@@ -117,16 +119,23 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, 
   }
   if (!create_maps(ebpf, tasks)) return fail(reason, size, "cannot create a BPF map");
   if (!map_memory(ebpf)) return fail(reason, size, "cannot map a BPF map into memory");
+  /* Without BTF the kernel refuses programs that read its structures directly; the helper is slower. */
+  ebpf->direct = true;
   for (int i = 0; i < EBPF_PROGRAMS; i++) {
+    ebpf->programs[i] = load(ebpf, i, init);
+    if (ebpf->programs[i] < 0 && i == EBPF_ENTER) {
+      ebpf->direct = false;
+      ebpf->programs[i] = load(ebpf, i, init);
+    }
     char what[64];
     snprintf(what, sizeof what, "cannot load the program for %s", tracepoints[i] ? tracepoints[i] : "adoption");
-    if ((ebpf->programs[i] = load(ebpf, i, init)) < 0) return fail(reason, size, what);
+    if (ebpf->programs[i] < 0) return fail(reason, size, what);
   }
   /* In reverse order: who is counted must be known to the end, so the tables' programs come before those that count. */
   for (int i = EBPF_PROGRAMS - 1; i >= 0; i--) {
     char what[64];
     snprintf(what, sizeof what, "cannot attach to tracepoint %s", tracepoints[i] ? tracepoints[i] : "");
-    if (tracepoints[i] && (ebpf->links[i] = attach(tracepoints[i], ebpf->programs[i])) < 0) return fail(reason, size, what);
+    if (tracepoints[i] && !attach(ebpf, i)) return fail(reason, size, what);
   }
   return ebpf_self_test(ebpf, reason, size);
 }
@@ -147,7 +156,7 @@ static void close_one(int *fd) {
 void ebpf_close(struct ebpf *ebpf) {
   for (int i = 0; i < EBPF_PROGRAMS; i++) close_one(&ebpf->links[i]);
   for (int i = 0; i < EBPF_PROGRAMS; i++) close_one(&ebpf->programs[i]);
-  if (ebpf->all_counts) munmap((void *)ebpf->all_counts, sizeof(struct ebpf_counts) * (ebpf->processors + 1));
+  if (ebpf->all_counts) munmap((void *)ebpf->all_counts, sizeof(struct ebpf_counts) * rows(ebpf));
   if (ebpf->all_state) munmap((void *)ebpf->all_state, sizeof(struct ebpf_state));
   ebpf->all_counts = NULL;
   ebpf->all_state = NULL;
@@ -156,6 +165,9 @@ void ebpf_close(struct ebpf *ebpf) {
   close_one(&ebpf->odd);
   close_one(&ebpf->state);
 }
+
+bool ebpf_attach_leave(struct ebpf *ebpf) { return ebpf->links[EBPF_LEAVE] >= 0 || attach(ebpf, EBPF_LEAVE); }
+void ebpf_detach_leave(struct ebpf *ebpf) { close_one(&ebpf->links[EBPF_LEAVE]); }
 
 /* Run EBPF_ADOPT by hand (Linux 5.10): the current task is the caller. */
 bool ebpf_adopt_caller(const struct ebpf *ebpf) {
@@ -211,8 +223,10 @@ void ebpf_read(struct ebpf *ebpf, struct record *record, bool all) {
   if (sights == ebpf->sights && !all) return;
   ebpf->sights = sights;
   for (int slot = 0; slot < EBPF_SLOTS; slot++) {
-    uint64_t denied = ebpf->all_counts[ebpf->processors].slots[slot], count = denied;
+    const volatile struct ebpf_counts *more = ebpf->all_counts + ebpf->processors;
+    uint64_t denied = more[EBPF_DENIED].slots[slot], unsure = more[EBPF_UNSURE].slots[slot], count = denied;
     for (unsigned i = 0; i < ebpf->processors; i++) count += ebpf->all_counts[i].slots[slot];
+    if (count == 0) count = denied = unsure;
     struct arch_call call = {.abi = slot / RECORD_NUMBERS, .nr = slot % RECORD_NUMBERS};
     if (count > 0) record_total(record, &call, count, denied);
   }

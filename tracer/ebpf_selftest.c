@@ -57,7 +57,7 @@ static uint64_t found(const struct ebpf *ebpf, const struct expected *expected, 
   uint64_t count = 0;
   int slot = expected->call.abi * RECORD_NUMBERS + expected->call.nr;
   for (unsigned i = 0; i < ebpf->processors; i++) count += ebpf->all_counts[i].slots[slot];
-  *denied = ebpf->all_counts[ebpf->processors].slots[slot];
+  *denied = ebpf->all_counts[ebpf->processors + EBPF_DENIED].slots[slot];
   return count;
 }
 
@@ -82,7 +82,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
              (unsigned long long)denied, (unsigned long long)expected[i].count, (unsigned long long)expected[i].denied);
     return false;
   }
-  for (unsigned i = 0; i <= ebpf->processors; i++) {
+  for (unsigned i = 0; i <= ebpf->processors + EBPF_DENIED; i++) {
     for (int slot = 0; slot < EBPF_SLOTS; slot++) sum += ebpf->all_counts[i].slots[slot];
   }
   const volatile struct ebpf_state *state = ebpf->all_state;
@@ -107,7 +107,7 @@ bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
     return false;
   }
   if (!check(ebpf, code == 0, reason, size)) return false;
-  memset((void *)ebpf->all_counts, 0, sizeof(struct ebpf_counts) * (ebpf->processors + 1));
+  memset((void *)ebpf->all_counts, 0, sizeof(struct ebpf_counts) * (ebpf->processors + EBPF_MORE_ROWS));
   memset((void *)ebpf->all_state, 0, sizeof(struct ebpf_state));
   return true;
 }
