@@ -109,6 +109,7 @@ static void on_syscall(struct learn *learn, pid_t tid) {
     if (task) task->inside = info.op == KERNEL_SYSCALL_ENTRY;
     if (info.op == KERNEL_SYSCALL_ENTRY) {
       if (arch_decode(info.arch, info.entry.nr, &call)) {
+        combinations_record(&learn->combinations, &learn->stream, &call, info.entry.args);
         record_call(&learn->record, &call);
         enum arch_clone kind = arch_clone_kind(&call);
         if (kind != ARCH_NO_CLONE) begin_clone(learn, tid, kind, info.entry.args[0]);
@@ -215,6 +216,7 @@ static void on_stop(struct learn *learn, const struct wait_report *report) {
 static void finish(struct learn *learn, const char *reason, int patience) {
   char sha256[DIGEST_HEX_SIZE];
   if (digest_take(&learn->digest, patience, sha256)) learn_line_program(learn, sha256);
+  combinations_finish(&learn->combinations, &learn->stream);
   record_finish(&learn->record);
   learn_line_finish(learn, reason);
 }
@@ -278,6 +280,10 @@ void learn_follow(struct learn *learn) {
   size_t turns = 0;
   catch_termination();
   ask_for_precedence();
+  if (learn->join.runtime) { /* at its execve already */
+    begin_recording(learn);
+    resume(learn, learn->init, 0);
+  }
   while (!terminated) {
     if (++turns > 64 + 4 * learn->tasks.count) {
       turns = 0;

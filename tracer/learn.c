@@ -9,9 +9,11 @@
 #include "options.h"
 #include "procfs.h"
 #include "seize.h"
+#include "state.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -20,14 +22,20 @@
 enum { PROTOCOL = 1, PREALLOCATE = 65536 };
 
 static const char help[] =
-    "Usage: oci-sandbox-tracer learn --pid PID --output FILE [OPTION]...\n"
+    "Usage: oci-sandbox-tracer learn {--pid PID | --state} --output FILE [OPTION]...\n"
+    "       oci-sandbox-tracer learn --joining --pid PID --container-pid PID --output FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook, return, and record\n"
     "from the start of its program on every system call of the container.\n"
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
+    "  --state              take pid from the state that the runtime writes to standard input\n"
+    "  --joining            --pid is no init but a process that is about to become `runc exec' or alike:\n"
+    "                       record the program that it starts in a container\n"
+    "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
     "  --backend NAME       how to watch: ebpf, ptrace-syscall, or auto: the best that this kernel allows (default)\n"
+    "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
     "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
@@ -35,9 +43,11 @@ static const char help[] =
 
 struct arguments {
   pid_t pid;
+  pid_t joined; /* --container-pid; 0: none */
   const char *output;
   const char *run_id;
   enum learn_backend backend;
+  const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
   uint64_t most_tasks;
 };
@@ -125,13 +135,15 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
   if (arguments->run_id) text_json_string(&line, arguments->run_id);
   else text_format(&line, "null");
-  text_format(&line, ",\"backend\":\"%s\",\"kernel\":", backends[learn->backend]);
+  text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", backends[learn->backend],
+              learn->combinations.wanted ? "args" : "names");
   text_json_string(&line, name.release);
   text_format(&line, ",\"machine\":");
   text_json_string(&line, name.machine);
   text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
               (unsigned long long)procfs_own_start());
   text_json_string(&line, boot);
+  if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
   text_format(&line, ",\"started\":");
   text_json_now(&line);
   text_bytes(&line, "}", 1);
@@ -173,9 +185,9 @@ static void create_stream(struct learn *learn, const struct arguments *arguments
 /* Without PTRACE_O_EXITKILL: if the tracer dies the container goes on unharmed. */
 static void attach(struct learn *learn) {
   struct seize_failure failure;
-  if (seize_process(learn->init, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE, &learn->tasks,
-                    &failure))
-    return;
+  unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE;
+  if (learn->join.runtime) options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK; /* its processes are followed, too */
+  if (seize_process(learn->init, options, &learn->tasks, &failure)) return;
   if (failure.tracer > 0)
     daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
                   learn->init, failure.tid, failure.tracer);
@@ -183,13 +195,34 @@ static void attach(struct learn *learn) {
                 message_attach_hint(failure.error));
 }
 
+static void look_at_joined(struct learn *learn, const struct arguments *arguments) {
+  int error;
+  if (arguments->joined == 0) return;
+  learn->join.runtime = arguments->pid;
+  learn->join.container = arguments->joined;
+  const char *problem = join_begin(&learn->join, &error);
+  if (problem)
+    daemon_refuse("cannot learn what pid %d starts in the container of pid %d: %s%s%s", arguments->pid, arguments->joined,
+                  problem, error ? ": " : "", error ? strerror(error) : "");
+}
+
+/* Can eBPF do what is asked for? If not, `reason` says why. */
+static bool try_ebpf(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf, char *reason, size_t size) {
+  const char *cannot = learn->join.runtime           ? "the program is not started by the process that it is attached to"
+                       : learn->combinations.wanted ? "it does not record arguments"
+                                                    : NULL;
+  if (!cannot) return ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size);
+  snprintf(reason, size, "%s", cannot);
+  return false;
+}
+
 /* What was asked for, or the first that works; why eBPF does not is in `reason`. */
-static enum learn_backend choose_backend(const struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
+static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
   if (arguments->backend == LEARN_PTRACE_SYSCALL) return arguments->backend;
-  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
+  if (try_ebpf(learn, arguments, ebpf, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
-    daemon_refuse("cannot learn with eBPF: %s (--backend auto takes another way then; `oci-sandbox-tracer probe` tries them)", reason);
+    daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
   return LEARN_PTRACE_SYSCALL;
 }
 
@@ -200,7 +233,11 @@ static void run(void *context) {
   char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
+  if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
+    daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
+                  arguments->combinations, COMBINATIONS_NUMBERS);
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
+  look_at_joined(&learn, arguments);
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
   learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
@@ -212,18 +249,23 @@ static void run(void *context) {
   }
   daemon_ready();
   if (learn.backend == LEARN_EBPF) learn_follow_ebpf(&learn, &ebpf);
-  else learn_follow(&learn);
+  else if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
 
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
-      {"backend", required_argument, NULL, 'b'},     {"most-tasks", required_argument, NULL, 'm'},
+      {"backend", required_argument, NULL, 'b'},     {"arguments", required_argument, NULL, 'g'},
+      {"most-tasks", required_argument, NULL, 'm'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {0},
+      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
+      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
+      {0},
   };
+  static struct state state;
   struct arguments arguments = {.preallocate = PREALLOCATE, .most_tasks = EBPF_TASKS};
+  bool from_state = false, joining = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -231,11 +273,23 @@ int learn_command(int argc, char **argv) {
       case 'p':
         if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
         break;
+      case 's':
+        from_state = true;
+        break;
+      case 'J':
+        joining = true;
+        break;
+      case 'C':
+        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
+        break;
       case 'o':
         arguments.output = optarg;
         break;
       case 'b':
         if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
+        break;
+      case 'g':
+        arguments.combinations = optarg;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
@@ -254,7 +308,11 @@ int learn_command(int argc, char **argv) {
     }
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (arguments.pid == 0) return message_usage("--pid is missing");
+  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
+  if (joining != (arguments.joined != 0) || (joining && from_state))
+    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  if (from_state && !state_read(&state)) return EXIT_FAILED;
+  if (from_state) arguments.pid = state.pid;
   return daemon_start(run, &arguments);
 }

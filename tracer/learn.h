@@ -2,7 +2,9 @@
 #ifndef LEARN_H
 #define LEARN_H
 
+#include "combinations.h"
 #include "digest.h"
+#include "join.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -10,10 +12,12 @@
 enum learn_backend { LEARN_AUTO, LEARN_EBPF, LEARN_PTRACE_SYSCALL };
 
 struct learn {
-  pid_t init; /* the container's init, thread-group id */
+  pid_t init; /* the container's init, thread-group id; with a runtime that joins it, the program that this starts there */
+  struct join join; /* runtime 0: none */
   enum learn_backend backend; /* never LEARN_AUTO */
   struct stream stream;
   struct record record;
+  struct combinations combinations;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

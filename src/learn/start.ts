@@ -1,11 +1,14 @@
 /** Starts the tracer on a container that is being created. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { LearnBackend } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
+import { TRACER_ARGUMENTS } from '../generated/tracer-arguments.ts'
 import { readTrusted, writeAtomic } from '../host/files.ts'
 import { randomHex } from '../host/hash.ts'
 import { runTracer } from '../host/tracer.ts'
+import type { Detail } from '../oci/annotations.ts'
 import type { Store } from '../policy/store.ts'
 import { NOTE, RECORD } from './pending.ts'
 import type { Note } from './run.ts'
@@ -15,21 +18,26 @@ export interface LearnRequest {
   readonly policy: string
   readonly container: string
   readonly pid: number
+  readonly detail: Detail
   readonly image?: Image
+  /** How to watch (`learn.backend` of the host configuration). */
+  readonly backend: LearnBackend
 }
 
 /**
  * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, { policy, container, pid, image }: LearnRequest): void {
+export function startLearning(store: Store, { policy, container, pid, detail, image, backend }: LearnRequest): void {
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run])
+    const choice = backend === 'auto' ? [] : ['--backend', backend]
+    const options = [...choice, ...detailOptions(detail)]
+    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
         'TRACER_FAILED',
@@ -42,4 +50,8 @@ export function startLearning(store: Store, { policy, container, pid, image }: L
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error
   }
+}
+
+function detailOptions(detail: Detail): string[] {
+  return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
 }
