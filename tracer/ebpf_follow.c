@@ -94,8 +94,8 @@ static void take_digest(struct watch *watch, int patience) {
 static void on_late_filter(struct watch *watch) {
   watch->filtered = true;
   watch->learn->record.lost++;
-  learn_line_warn(watch->learn, "late-filter", 0);
   ebpf_attach_leave(watch->ebpf);
+  learn_line_warn(watch->learn, "late-filter", 0);
 }
 
 static void read_counts(struct watch *watch) {

@@ -60,11 +60,11 @@ static void current_task(struct ebpf_code *code, const struct ebpf *ebpf) {
 
 /* r1 = the four bytes at base + offset in kernel memory, or go LOST. */
 static void read_kernel(struct ebpf_code *code, int base, int offset) {
+  ebpf_move(code, BPF_REG_3, base);
+  ebpf_do(code, BPF_ADD, BPF_REG_3, offset);
   ebpf_move(code, BPF_REG_1, BPF_REG_10);
   ebpf_do(code, BPF_ADD, BPF_REG_1, SCRATCH);
   ebpf_set(code, BPF_REG_2, 4);
-  ebpf_move(code, BPF_REG_3, base);
-  ebpf_do(code, BPF_ADD, BPF_REG_3, offset);
   ebpf_call(code, BPF_FUNC_probe_read_kernel);
   ebpf_if(code, BPF_JNE, BPF_REG_0, 0, LOST);
   ebpf_load(code, EBPF_32, BPF_REG_1, BPF_REG_10, SCRATCH);

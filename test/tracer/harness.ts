@@ -124,7 +124,15 @@ const config = (options: BundleOptions, hook: string | undefined) => {
   }
 }
 
-export const learnHookWith = (backend: string): string[] => ['learn', '--backend', backend, '--pid', 'PID', '--output', 'OUTPUT']
+export const learnHookWith = (backend: string): string[] => [
+  'learn',
+  '--backend',
+  backend,
+  '--pid',
+  'PID',
+  '--output',
+  'OUTPUT',
+]
 export const learnHook = learnHookWith('ptrace-syscall')
 export const enforceHook = (...filters: string[]): string[] => [
   'enforce',
