@@ -106,6 +106,6 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     text: (option) => values[option] as string | undefined,
     flag: (option) => values[option] === true,
     settings,
-    store: new Store(settings.store),
+    store: new Store(settings.store, settings),
   })
 }

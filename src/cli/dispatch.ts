@@ -6,11 +6,24 @@ import { VERSION } from '../version.ts'
 import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
 import { doctor } from './doctor.ts'
+import { importCommand } from './import.ts'
+import { install, uninstall } from './install.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
+import { policySiblings } from './policy-siblings.ts'
 
-export const COMMANDS: readonly Command[] = [policyList, policyShow, policyExport, compile, doctor]
+export const COMMANDS: readonly Command[] = [
+  policyList,
+  policyShow,
+  policyExport,
+  policySiblings,
+  importCommand,
+  compile,
+  doctor,
+  install,
+  uninstall,
+]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
 export function dispatch(args: readonly string[]): number | Promise<number> {

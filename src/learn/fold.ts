@@ -7,6 +7,8 @@ import { readTrusted } from '../host/files.ts'
 import { isAlive } from '../host/processes.ts'
 import { isObject, parseJson } from '../json.ts'
 import { mergePolicies } from '../policy/merge.ts'
+import type { SyscallNames } from '../policy/names.ts'
+import { withSiblings } from '../policy/siblings.ts'
 import type { Store } from '../policy/store.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
@@ -17,7 +19,12 @@ import { decodeStream, type Hello, type Trace } from './stream.ts'
  * runtime can learn of the container's end; with eBPF somewhat later, so whoever wants a certain run waits for it first (settleRuns). A
  * record is removed once the policy that holds it is on disk; after a crash in between it is folded again, which changes nothing.
  */
-export async function foldRuns(store: Store, name: string, table: SyscallTable): Promise<void> {
+export async function foldRuns(
+  store: Store,
+  name: string,
+  table: SyscallTable,
+  names: Pick<SyscallNames, 'numberOf'>,
+): Promise<void> {
   const folded: string[] = []
   await store.update(name, (stored) => {
     let policy: PolicyDocument | undefined = stored
@@ -25,7 +32,8 @@ export async function foldRuns(store: Store, name: string, table: SyscallTable):
       const note = readNote(store, name, run)
       const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
       if (trace === undefined) continue
-      const learned = policyOfRun(name, run, trace, note ?? {}, table)
+      const made = policyOfRun(name, run, trace, note ?? {}, table)
+      const learned = store.siblings ? withSiblings(made, names) : made
       policy = policy === undefined ? learned : mergePolicies(policy, learned)
       folded.push(run)
     }

@@ -1,3 +1,4 @@
+import type { SyscallNames } from '../policy/names.ts'
 import type { Store } from '../policy/store.ts'
 
 /** A run's record in a policy's runs/ is RUN.ndjson, as the tracer writes it; beside it stands RUN.json: what the tracer cannot know. */
@@ -16,10 +17,9 @@ export function pendingRuns(store: Store, policy: string): string[] {
  */
 export async function foldPendingRuns(store: Store, policy: string, ended?: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
-  const [{ foldRuns, settleRuns }, { syscallTable }] = await Promise.all([
-    import('./fold.ts'),
-    import('../filter/library.ts'),
-  ])
+  const [{ foldRuns, settleRuns }, library] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
+  const numberOf: SyscallNames['numberOf'] = (architecture, name) =>
+    library.seccompLibrary().resolveName(architecture, name)
   if (ended !== undefined) await settleRuns(store, policy, ended)
-  await foldRuns(store, policy, syscallTable())
+  await foldRuns(store, policy, library.syscallTable(), { numberOf })
 }

@@ -3,6 +3,7 @@ import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, Image, PolicyDocument, Run } from '../generated/policy.ts'
 import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
+import { kernelCalls } from '../policy/kernel-calls.ts'
 import type { Trace } from './stream.ts'
 
 /** What the hook knows of a run and the tracer does not. */
@@ -17,11 +18,6 @@ const MAX_NUMBER = 0x3fff_ffff
 
 /** __X32_SYSCALL_BIT of asm/unistd.h: the tracer leaves it out, filters see it. */
 const X32_BIT = 0x4000_0000
-
-/** Two calls that the kernel itself puts into a program, at any time: every policy allows them (signal(7), restart_syscall(2)). */
-const KERNEL_CALLS = ['restart_syscall', 'rt_sigreturn']
-/** The same on 32-bit x86, where a handler without SA_SIGINFO returns by sigreturn. */
-const ALWAYS: Partial<Record<ArchitectureName, readonly string[]>> = { x86: [...KERNEL_CALLS, 'sigreturn'] }
 
 export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
@@ -43,9 +39,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
   }
   for (const [architecture, { syscalls }] of Object.entries(architectures)) {
     const seen = new Set(syscalls.map(({ name }) => name))
-    const always: AllowedSyscall[] = (ALWAYS[architecture as ArchitectureName] ?? KERNEL_CALLS).map((call) => ({
-      name: call,
-    }))
+    const always: AllowedSyscall[] = kernelCalls(architecture as ArchitectureName).map((name) => ({ name }))
     syscalls.push(...always.filter((call) => !seen.has(call.name)))
   }
   return canonicalPolicy({

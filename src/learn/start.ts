@@ -17,8 +17,11 @@ import { decodeStream } from './stream.ts'
 export interface LearnRequest {
   readonly policy: string
   readonly container: string
+  /** The container's init, or with `containerPid` the process that is about to become a runtime's `exec`. */
   readonly pid: number
   readonly detail: Detail
+  /** The init of the container that a program is about to join. */
+  readonly containerPid?: number
   readonly image?: Image
   /** How to watch (`learn.backend` of the host configuration). */
   readonly backend: LearnBackend
@@ -28,7 +31,8 @@ export interface LearnRequest {
  * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, { policy, container, pid, detail, image, backend }: LearnRequest): void {
+export function startLearning(store: Store, request: LearnRequest): void {
+  const { policy, container, pid, containerPid, detail, image, backend } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
@@ -36,7 +40,8 @@ export function startLearning(store: Store, { policy, container, pid, detail, im
   const record = base + RECORD
   try {
     const choice = backend === 'auto' ? [] : ['--backend', backend]
-    const options = [...choice, ...detailOptions(detail)]
+    const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
+    const options = [...joining, ...choice, ...detailOptions(detail)]
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
