@@ -46,9 +46,9 @@ static void begin_recording(struct watch *watch) {
   if (!procfs_exe(learn->init, learn->exe, sizeof learn->exe)) learn->exe[0] = 0;
   learn_line_exec(learn);
   digest_start(&learn->digest, learn->init);
-  if (procfs_status_number(learn->init, "Seccomp") != 0) watch->ebpf->all_state->filtered = 1;
+  watch->filtered = watch->filtered || procfs_status_number(learn->init, "Seccomp") != 0;
+  if (watch->filtered) watch->ebpf->all_state->filtered = 1;
   else ebpf_detach_leave(watch->ebpf); /* it costs as much as the counting itself */
-  watch->filtered = watch->ebpf->all_state->filtered;
   if (!watch->ebpf->all_state->started) watch->over = "lost";
   ptrace(PTRACE_DETACH, learn->init, NULL, 0);
 }
@@ -148,9 +148,9 @@ static void finish(struct watch *watch) {
   learn_line_finish(learn, watch->over);
 }
 
-void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf) {
+void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied) {
   struct wait_report report;
-  struct watch watch = {.learn = learn, .ebpf = ebpf, .signals = take_signals(), .init = pidfd_of(learn->init), .delay = SOONEST};
+  struct watch watch = {.learn = learn, .ebpf = ebpf, .signals = take_signals(), .init = pidfd_of(learn->init), .delay = SOONEST, .filtered = denied};
   if (watch.signals < 0 || watch.init < 0) watch.over = "lost";
   while (!watch.over) {
     /* Tracees are waited for only as long as there are some: later the only child is the digest's, which is reaped by its id. */

@@ -37,6 +37,7 @@ static const char help[] =
     "  --backend NAME       how to watch: ebpf, ptrace-syscall, or auto: the best that this kernel allows (default)\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
+    "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
     "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
@@ -50,6 +51,7 @@ struct arguments {
   const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
   uint64_t most_tasks;
+  bool denied;
 };
 
 /* By enum learn_backend; the record and the policy name them so. */
@@ -248,7 +250,7 @@ static void run(void *context) {
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
   }
   daemon_ready();
-  if (learn.backend == LEARN_EBPF) learn_follow_ebpf(&learn, &ebpf);
+  if (learn.backend == LEARN_EBPF) learn_follow_ebpf(&learn, &ebpf, arguments->denied);
   else if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
@@ -257,7 +259,7 @@ int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"arguments", required_argument, NULL, 'g'},
-      {"most-tasks", required_argument, NULL, 'm'},
+      {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
       {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
@@ -294,6 +296,9 @@ int learn_command(int argc, char **argv) {
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
         arguments.run_id = optarg;
+        break;
+      case 'd':
+        arguments.denied = true;
         break;
       case 'm':
         if (!option_number("--most-tasks", optarg, 1, 1 << 22, &arguments.most_tasks)) return EXIT_USAGE;

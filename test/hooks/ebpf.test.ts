@@ -77,3 +77,22 @@ test('the merge after the end waits for a tracer that is late', async (t) => {
   const policy = JSON.parse(readFileSync(sandbox.policyPath(), 'utf8'))
   t.match(policy, { complete: true, runs: [{ backend: 'ebpf', complete: true, exit: { code: 7 } }] })
 })
+
+test('a program that installs a filter: the first run is partial, the next one knows of it and is complete', async (t) => {
+  const sandbox = await Sandbox.create(t, backend('ebpf'))
+  // struct sock_filter: return SECCOMP_RET_ALLOW; struct sock_fprog; PR_SET_NO_NEW_PRIVS; seccomp(SECCOMP_SET_MODE_FILTER)
+  const script = `
+import ctypes, struct
+libc = ctypes.CDLL(None)
+code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000))
+libc.prctl(38, 1, 0, 0, 0)
+print(libc.syscall(317, 1, 0, struct.pack('H6xP', 1, ctypes.addressof(code))))`
+  const container = { mode: 'learn', args: ['/usr/bin/python3', '-c', script] } as const
+  t.match(await sandbox.run(container), { exitCode: 0, stdout: '0' })
+  t.match(await sandbox.policy(), {
+    complete: false,
+    runs: [{ complete: false, reason: 'exited', lost: { calls: 1 } }],
+  })
+  t.match(await sandbox.run(container), { exitCode: 0, stdout: '0' })
+  t.match((await sandbox.policy()).runs.at(-1), { complete: true, lost: { calls: 0 } })
+})

@@ -274,6 +274,21 @@ t.test(
   },
 )
 
+t.test('with --denied such a run is complete', async (t) => {
+  const bundle = await makeBundle(t, { args: ['/bin/ownfilter'], programs: ['ownfilter'], hook: [...hook, '--denied'] })
+  const running = start(bundle)
+  await printed(running, 'ready')
+  running.stdin.end('\n\n')
+  t.equal((await running).exitCode, 0)
+  const lines = await finished(bundle.output)
+  t.same(eventsOf(lines, 'warn'), [])
+  t.match(
+    eventsOf(lines, 'count').find(({ nr }) => nr === 102),
+    { arch: 'x86_64', count: 1, denied: 1 },
+  )
+  t.match(lines.at(-1), { complete: true, reason: 'exited' })
+})
+
 t.test('more tasks at a time than there is room for', async (t) => {
   const { result, lines, finish } = await learn(t, {
     args: ['/bin/stress', '20'],
