@@ -5,24 +5,36 @@ import { print } from '../host/output.ts'
 import { VERSION } from '../version.ts'
 import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
+import { completion } from './completion/command.ts'
+import { disassemble } from './disassemble.ts'
 import { doctor } from './doctor.ts'
+import { explain } from './explain.ts'
 import { importCommand } from './import.ts'
 import { install, uninstall } from './install.ts'
+import { policyDiff } from './policy-diff.ts'
 import { policyExport } from './policy-export.ts'
 import { policyList } from './policy-list.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
+import { policyVerify } from './policy-verify.ts'
+import { simulate } from './simulate.ts'
 
 export const COMMANDS: readonly Command[] = [
   policyList,
   policyShow,
+  policyVerify,
+  policyDiff,
   policyExport,
   policySiblings,
   importCommand,
   compile,
+  explain,
+  simulate,
+  disassemble,
   doctor,
   install,
   uninstall,
+  completion,
 ]
 
 /** Runs the command at the start of the arguments; options may stand before it. */

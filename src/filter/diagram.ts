@@ -129,6 +129,26 @@ export class Diagram {
     return this.#remember(a, b, -1, this.node(level, low, high))
   }
 
+  /** The condition "leads to this end". */
+  where(node: number, end: number, known: Map<number, number> = new Map()): number {
+    if (this.isEnd(node)) return node === end ? TRUE : FALSE
+    let condition = known.get(node)
+    if (condition === undefined) {
+      const low = this.where(this.low(node), end, known)
+      condition = this.node(this.level(node), low, this.where(this.high(node), end, known))
+      known.set(node, condition)
+    }
+    return condition
+  }
+
+  /** All ends that a node leads to. */
+  endsOf(node: number): number[] {
+    const seen = new Set([node])
+    // A set goes on to what is added to it meanwhile.
+    for (const next of seen) if (!this.isEnd(next)) seen.add(this.low(next)).add(this.high(next))
+    return [...seen].filter((next) => this.isEnd(next))
+  }
+
   #at(node: number, level: number, bit: boolean): number {
     if (this.#level[node] !== level) return node
     return (bit ? this.#high[node] : this.#low[node]) as number

@@ -85,9 +85,60 @@ function withoutGaps(byAudit: ReadonlyMap<number, { from: number; node: number }
 }
 
 function rulesNode(diagram: Diagram, rules: readonly Comparison[][], bits: 32 | 64, ends: Verdicts): number {
+  return diagram.select(anyRule(diagram, rules, bits), ends.allow, ends.refuse)
+}
+
+/**
+ * The condition "all comparisons of a rule hold". Rules that want one of many values of an argument, as learned ones do, are taken
+ * together: put in one by one, each would be compared with all before it, bit by bit.
+ */
+function anyRule(diagram: Diagram, rules: readonly Comparison[][], bits: 32 | 64): number {
+  const byIndex = new Map<number, Map<bigint, Comparison[][]>>()
   let condition = FALSE
-  for (const rule of rules) condition = diagram.select(ruleNode(diagram, rule, bits), TRUE, condition)
-  return diagram.select(condition, ends.allow, ends.refuse)
+  for (const rule of rules) {
+    const [first, ...rest] = [...rule].sort((a, b) => a.index - b.index)
+    if (first?.op !== '==' || rest[0]?.index === first.index) {
+      condition = diagram.select(ruleNode(diagram, rule, bits), TRUE, condition)
+      continue
+    }
+    const byValue = byIndex.get(first.index) ?? new Map<bigint, Comparison[][]>()
+    byIndex.set(first.index, byValue)
+    const value = decodeUint64(first.value)
+    const rests = byValue.get(value) ?? []
+    byValue.set(value, rests)
+    rests.push(rest)
+  }
+  for (const [index, byValue] of byIndex) {
+    const cases = [...byValue].map(([value, rests]) => ({
+      halves: [Number(value & 0xffff_ffffn), Number(value >> 32n)] as const,
+      node: rests.some((rest) => rest.length === 0) ? TRUE : anyRule(diagram, rests, bits),
+    }))
+    const possible = bits === 64 ? cases : cases.filter(({ halves: [, high] }) => high === 0)
+    condition = diagram.select(casesNode(diagram, index, bits - 1, possible), TRUE, condition)
+  }
+  return condition
+}
+
+/** An argument's value, its low half first, and what is to hold besides. */
+interface Case {
+  readonly halves: readonly [number, number]
+  readonly node: number
+}
+
+/** The condition of the case that an argument's bits, from this one down, belong to; FALSE for all other values. */
+function casesNode(diagram: Diagram, index: number, bit: number, cases: readonly Case[]): number {
+  const [first] = cases
+  if (first === undefined) return FALSE
+  if (bit < 0) return first.node
+  const isSet = ({ halves }: Case) => (((bit < 32 ? halves[0] : halves[1]) >>> (bit % 32)) & 1) === 1
+  const low = casesNode(
+    diagram,
+    index,
+    bit - 1,
+    cases.filter((one) => !isSet(one)),
+  )
+  const high = casesNode(diagram, index, bit - 1, cases.filter(isSet))
+  return diagram.node(levelOfArgument(index) + 63 - bit, low, high)
 }
 
 /** The condition "all comparisons hold". On architectures of 32 bits the high half of an argument means nothing. */

@@ -6,6 +6,7 @@ import { oneLine, SandboxError } from '../errors.ts'
 import { annotationsOf, type ConfigJson, decodeConfig } from '../oci/config.ts'
 import { changeFor } from './change.ts'
 import { claim, forget, processOf, writeShadow } from './container.ts'
+import { dockerAnnotations } from './docker.ts'
 import { keepFilter } from './filter.ts'
 import type { Invocation } from './invocation.ts'
 import { moveConfig, prepareConfig } from './prepare.ts'
@@ -22,7 +23,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   if (given.id === undefined) return unchanged
   const bundle = resolve(given.bundle ?? '.')
   const config = readConfig(resolve(bundle, given.config ?? 'config.json'))
-  const annotations = effectiveAnnotations(annotationsOf(config), command.own)
+  const annotations = effectiveAnnotations({ ...dockerAnnotations(config), ...annotationsOf(config) }, command.own)
   const decision = decide(annotations, settings)
   if (decision.kind === 'pass') return unchanged
 

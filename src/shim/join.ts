@@ -34,8 +34,9 @@ async function prepareJoining(invocation: Invocation, id: string): Promise<void>
   const place = invocation.place(id)
   const record = readRecord(place)
   const state = stateOf(place)
-  if (state === undefined && record === undefined) return // the runtime will say that there is no such container
-  if (state?.pid === undefined) {
+  // The runtime itself says that there is no such container, or that it has ended.
+  if (state === undefined ? record === undefined : state.status === 'stopped') return
+  if (state?.pid === undefined || state.pid === 0) {
     throw new SandboxError('RUNTIME_FAILED', `container ${id} is not running, as far as ${invocation.runtime} knows`)
   }
   const joined = { id, pid: state.pid }

@@ -1,7 +1,9 @@
 /** The path that Kubernetes takes: containerd's CRI plugin with a runtime handler of ours, pod and container annotations. */
 import { test } from 'tap'
+import { policyNameOfImage } from '../../src/policy/name.ts'
 import { Containerd } from '../lib/containerd.ts'
 import { Cri } from '../lib/cri.ts'
+import { IMAGE } from '../lib/image.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 
 const HANDLER = 'oci-sandbox'
@@ -38,4 +40,20 @@ test('pods: learn, enforce, refuse, exec; the pause container is left alone', as
       message: /there is no policy absent/,
     })
   })
+
+  // Without a name the policy is that of the image. What is executed in a container is learned, or filtered, with it.
+  const program = ['/fixtures/act', 'pause']
+  await cri.withPod(HANDLER, { 'io.sandbox.mode': 'learn' }, async (pod) => {
+    const { id } = await cri.start(pod, {}, program)
+    const learned = await cri.exec(id, ['/fixtures/act', 'hello', 'exit', '4'])
+    t.same(learned, { exitCode: 4, output: 'hello: ok\n' })
+  })
+  const named = await sandbox.policy(policyNameOfImage(IMAGE))
+  t.match(named.runs, [{ image: { name: IMAGE } }, { image: { name: IMAGE } }])
+  await cri.withPod(HANDLER, { 'io.sandbox.mode': 'enforce' }, async (pod) => {
+    const { id } = await cri.start(pod, {}, program)
+    const output = 'hello: ok\nsocket: Operation not permitted\n'
+    t.same(await cri.exec(id, ['/fixtures/act', 'hello', 'socket', 'exit', '4']), { exitCode: 4, output })
+  })
+  t.same(sandbox.kept(), [])
 })

@@ -1,6 +1,8 @@
 /** Docker with the shim among its runtimes, one for each mode: engines before 24 have no annotations. */
 import { test } from 'tap'
+import { policyNameOfImage } from '../../src/policy/name.ts'
 import { Docker } from '../lib/docker.ts'
+import { IMAGE } from '../lib/image.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 
 test('docker run --runtime: learn, enforce, refuse', async (t) => {
@@ -11,6 +13,7 @@ test('docker run --runtime: learn, enforce, refuse', async (t) => {
     'oci-sandbox': { path },
     'oci-sandbox-learn': mode('learn'),
     'oci-sandbox-enforce': mode('enforce'),
+    'oci-sandbox-unnamed': { path, runtimeArgs: ['--mode', 'enforce'] },
     'oci-sandbox-absent': mode('enforce', 'absent'),
   })
   const run = (runtime: string, ...command: string[]) => docker.run(runtime, ['--rm'], '/fixtures/act', ...command)
@@ -25,4 +28,20 @@ test('docker run --runtime: learn, enforce, refuse', async (t) => {
   const absent = await run('oci-sandbox-absent', 'hello')
   t.equal(absent.exitCode, 125)
   t.match(absent.stderr, /there is no policy absent/)
+
+  // Docker does not say the image in config.json; the shim finds it.
+  const unnamed = await run('oci-sandbox-unnamed', 'hello')
+  t.ok(unnamed.stderr.includes(`there is no policy ${policyNameOfImage(IMAGE)}`), unnamed.stderr)
+
+  const pausing = ['--detach', '--name', 'one']
+  t.match(await docker.run('oci-sandbox-learn', pausing, '/fixtures/act', 'pause'), { exitCode: 0 })
+  t.match(await docker.docker('exec', 'one', '/fixtures/act', 'getppid'), { exitCode: 0, stdout: 'getppid: ok' })
+  t.match(await docker.docker('rm', '--force', 'one'), { exitCode: 0 })
+  t.match(await docker.run('oci-sandbox-enforce', pausing, '/fixtures/act', 'pause'), { exitCode: 0 })
+  t.match(await docker.docker('exec', 'one', '/fixtures/act', 'getppid', 'socket', 'exit', '4'), {
+    exitCode: 4,
+    stdout: 'getppid: ok\nsocket: Operation not permitted',
+  })
+  t.match(await docker.docker('rm', '--force', 'one'), { exitCode: 0 })
+  t.same(sandbox.kept(), [])
 })

@@ -91,6 +91,10 @@ export class Sandbox {
     t.teardown(() => rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
     // The shim's note about the runtime of this configuration.
     t.teardown(() => rmSync(join('/run/oci-sandbox/runtimes', sandbox.directory), { recursive: true, force: true }))
+    t.teardown(() => {
+      for (const name of sandbox.kept())
+        rmSync(join('/run/oci-sandbox/containers', name), { recursive: true, force: true })
+    })
     chmodSync(sandbox.directory, 0o755)
     const fixtures = join(FIXTURES, String(process.pid))
     if (!existsSync(fixtures)) {
