@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -208,21 +207,15 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
                   problem, error ? ": " : "", error ? strerror(error) : "");
 }
 
-/* Can eBPF do what is asked for? If not, `reason` says why. */
-static bool try_ebpf(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf, char *reason, size_t size) {
-  const char *cannot = learn->join.runtime           ? "the program is not started by the process that it is attached to"
-                       : learn->combinations.wanted ? "it does not record arguments"
-                                                    : NULL;
-  if (!cannot) return ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size);
-  snprintf(reason, size, "%s", cannot);
-  return false;
-}
-
-/* What was asked for, or the first that works; why eBPF does not is in `reason`. */
+/* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
-  if (arguments->backend == LEARN_PTRACE_SYSCALL) return arguments->backend;
-  if (try_ebpf(learn, arguments, ebpf, reason, size)) return LEARN_EBPF;
+  const char *cannot = learn->join.runtime           ? "it does not follow a runtime to what that starts in a container"
+                       : learn->combinations.wanted ? "it does not record arguments"
+                                                    : NULL;
+  if (arguments->backend == LEARN_PTRACE_SYSCALL || (arguments->backend == LEARN_AUTO && cannot)) return LEARN_PTRACE_SYSCALL;
+  if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
+  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
     daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
   return LEARN_PTRACE_SYSCALL;

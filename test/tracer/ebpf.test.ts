@@ -293,7 +293,7 @@ t.test('more tasks at a time than there is room for', async (t) => {
   const { result, lines, finish } = await learn(t, {
     args: ['/bin/stress', '20'],
     programs: ['stress'],
-    hook: [...hook, '--most-tasks', '4'],
+    hook: [...hook, '--most-tasks', '1'],
   })
   t.equal(result.exitCode, 11, 'the container does not notice')
   t.match(eventsOf(lines, 'warn'), [{ code: 'task-table-full' }])
