@@ -26,8 +26,8 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call);
 enum arch_clone { ARCH_NO_CLONE, ARCH_FORK, ARCH_CLONE_FLAGS_FIRST, ARCH_CLONE3 };
 enum arch_clone arch_clone_kind(const struct arch_call *call);
 
-/* What eBPF programs must know of this machine's kernel (ebpf_programs.c). Where something lies in the kernel's structures is no
-   promise to user space, so it is tried out each time before it is relied on (ebpf_selftest.c). */
+/* What eBPF programs must know of this machine's kernel (ebpf_programs.c). Where something lies in the kernel's structures
+   is no promise to user space, so it is tried out each time before it is relied on (ebpf_selftest.c). */
 struct arch_kernel {
   int regs_number;     /* offset of the call's number in struct pt_regs */
   int regs_first;      /* ... of the first argument of a native call */
@@ -42,7 +42,8 @@ struct arch_kernel {
 };
 extern const struct arch_kernel arch_kernel;
 
-/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such ABI. */
+/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
+   ABI. */
 extern const struct arch_call arch_samples[];
 extern const int arch_sample_count;
 void arch_make_sample(int index);

@@ -59,9 +59,9 @@ enum arch_clone arch_clone_kind(const struct arch_call *call) {
   }
 }
 
-/* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct begins with
-   struct thread_info: unsigned long flags, unsigned long syscall_work (since Linux 5.11), u32 status, with TS_COMPAT in it
-   (arch/x86/include/asm/thread_info.h). */
+/* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct
+   begins with struct thread_info: unsigned long flags, unsigned long syscall_work (since Linux 5.11), u32 status, with
+   TS_COMPAT in it (arch/x86/include/asm/thread_info.h). */
 const struct arch_kernel arch_kernel = {
     .regs_number = offsetof(struct user_regs_struct, orig_rax),
     .regs_first = offsetof(struct user_regs_struct, rdi),
@@ -92,7 +92,8 @@ void arch_make_sample(int index) {
       syscall(X32_SYSCALL_BIT | number);
       break;
     case X86:
-      __asm__ volatile("int $0x80" : "+a"(number) : : "r8", "r9", "r10", "r11", "memory"); /* r8 to r11 are lost before Linux 4.17 */
+      /* r8 to r11 are lost before Linux 4.17 */
+      __asm__ volatile("int $0x80" : "+a"(number) : : "r8", "r9", "r10", "r11", "memory");
   }
 }
 

@@ -12,7 +12,7 @@
 
 enum ebpf_program {
   EBPF_ENTER,    /* sys_enter: counts */
-  EBPF_LEAVE,    /* sys_exit: counts calls that were denied, for which there is no sys_enter. Attached only once a filter may be there */
+  EBPF_LEAVE,    /* sys_exit: counts calls that were denied, for which there is no sys_enter */
   EBPF_NEW_TASK, /* task_newtask: what a watched task creates is watched */
   EBPF_END_TASK, /* sched_process_exit */
   EBPF_EXEC,     /* sched_process_exec: the first one of the container's init begins the watch */
@@ -25,8 +25,8 @@ enum { EBPF_SLOTS = ARCH_ABIS_MAX * RECORD_NUMBERS };
 /* A row of counts, by ABI and number: a call's slot is abi * RECORD_NUMBERS + nr. */
 struct ebpf_counts {
   uint64_t slots[EBPF_SLOTS];
-  /* The task that the processor saw last, and whether it is watched: spares the look into the table. Void if `changes` of the state is
-     another now. */
+  /* The task that the processor saw last, and whether it is watched: spares the look into the table. Void if `changes` of
+     the state is another now. */
   uint64_t task, changes, watched;
 };
 

@@ -21,10 +21,6 @@ static void append_wide(struct ebpf_code *code, int to, int kind, uint32_t low, 
 void ebpf_move(struct ebpf_code *code, int to, int from) { append(code, BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0); }
 void ebpf_set(struct ebpf_code *code, int to, int32_t value) { append(code, BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value); }
 
-void ebpf_set64(struct ebpf_code *code, int to, uint64_t value) {
-  append_wide(code, to, 0, (uint32_t)value, (uint32_t)(value >> 32));
-}
-
 void ebpf_map(struct ebpf_code *code, int to, int map) { append_wide(code, to, BPF_PSEUDO_MAP_FD, (uint32_t)map, 0); }
 
 void ebpf_map_value(struct ebpf_code *code, int to, int map, int offset) {

@@ -25,7 +25,6 @@ enum ebpf_size { EBPF_32 = BPF_W, EBPF_64 = BPF_DW };
 
 void ebpf_move(struct ebpf_code *code, int to, int from);
 void ebpf_set(struct ebpf_code *code, int to, int32_t value); /* sign-extended */
-void ebpf_set64(struct ebpf_code *code, int to, uint64_t value);
 void ebpf_map(struct ebpf_code *code, int to, int map);                    /* for the helpers' map argument */
 void ebpf_map_value(struct ebpf_code *code, int to, int map, int offset);  /* address in the value of an array of one */
 void ebpf_load(struct ebpf_code *code, enum ebpf_size size, int to, int base, int offset);

@@ -1,6 +1,6 @@
-/* learn with eBPF, after the hook has returned. Until the program starts, init is traced with ptrace, without stops at system calls: so
-   its execve is not missed, and while it is held there the file that it executes can be opened, however soon it ends. Then it is let
-   go for good, and the tracer reads the counts from time to time until the last task has ended. */
+/* learn with eBPF, after the hook has returned. Until the program starts, init is traced with ptrace, without stops at
+   system calls: so its execve is not missed, and while it is held there the file that it executes can be opened, however
+   soon it ends. Then it is let go for good, and the tracer reads the counts from time to time until the last task has ended. */
 #include "ebpf.h"
 #include "learn.h"
 
@@ -90,7 +90,8 @@ static void take_digest(struct watch *watch, int patience) {
   if (digest_take(&watch->learn->digest, patience, sha256)) learn_line_program(watch->learn, sha256);
 }
 
-/* A task installs a filter while the program runs already. What it denied before we look is not seen: such a run is not complete. */
+/* A task installs a filter while the program runs already. What that denied before we look is not seen: such a run is not
+   complete. */
 static void on_late_filter(struct watch *watch) {
   watch->filtered = true;
   watch->learn->record.lost++;
@@ -102,7 +103,8 @@ static void read_counts(struct watch *watch) {
   struct ebpf *ebpf = watch->ebpf;
   uint64_t before = watch->learn->record.distinct;
   ebpf_read(ebpf, &watch->learn->record, false);
-  watch->delay = watch->learn->record.distinct != before ? SOONEST : watch->delay * 2 < LATEST ? watch->delay * 2 : LATEST;
+  watch->delay = watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
+  if (watch->delay > LATEST) watch->delay = LATEST;
   if (ebpf->all_state->filtered && !watch->filtered) on_late_filter(watch);
   if (ebpf->all_state->lost_tasks > 0 && !watch->full) {
     watch->full = true;
@@ -150,13 +152,15 @@ static void finish(struct watch *watch) {
 
 void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied) {
   struct wait_report report;
-  struct watch watch = {.learn = learn, .ebpf = ebpf, .signals = take_signals(), .init = pidfd_of(learn->init), .delay = SOONEST, .filtered = denied};
+  struct watch watch = {.learn = learn, .ebpf = ebpf, .delay = SOONEST, .filtered = denied};
+  watch.signals = take_signals();
+  watch.init = pidfd_of(learn->init);
   if (watch.signals < 0 || watch.init < 0) watch.over = "lost";
   while (!watch.over) {
     /* Tracees are waited for only as long as there are some: later the only child is the digest's, which is reaped by its id. */
     while (!learn->recording && !watch.over && wait_peek_now(&report)) on_report(&watch, &report);
     if (learn->recording) read_counts(&watch);
-    if (learn->init_ended && (ebpf->all_state->live == 0 || cannot_tell_the_end(ebpf))) watch.over = watch.over ? watch.over : "exited";
+    if (!watch.over && learn->init_ended && (ebpf->all_state->live == 0 || cannot_tell_the_end(ebpf))) watch.over = "exited";
     if (!watch.over) wait_for_something(&watch);
   }
   finish(&watch);

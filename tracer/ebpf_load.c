@@ -43,7 +43,8 @@ static int create_map(const char *name, uint32_t type, uint32_t key, size_t valu
 
 static uint32_t rows(const struct ebpf *ebpf) { return ebpf->processors + EBPF_MORE_ROWS; }
 
-/* Hash tables are allocated in full (no BPF_F_NO_PREALLOC): an insertion can then fail for one reason only, that they are full. */
+/* Hash tables are allocated in full (no BPF_F_NO_PREALLOC): an insertion can then fail for one reason only, that they are
+   full. */
 static bool create_maps(struct ebpf *ebpf, uint32_t tasks) {
   ebpf->tasks = create_map("oci_tasks", BPF_MAP_TYPE_HASH, 8, 8, tasks, 0);
   ebpf->odd = create_map("oci_odd", BPF_MAP_TYPE_HASH, 8, sizeof(struct ebpf_odd), RECORD_ODD, 0);

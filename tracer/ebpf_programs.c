@@ -1,8 +1,9 @@
-/* The eBPF programs. They run with preemption disabled or guarded against running twice on one processor at a time (the kernel counts
-   what it skips for that, ebpf_misses()), so a processor's own counts need no atomic instructions.
+/* The eBPF programs. They run with preemption disabled or guarded against running twice on one processor at a time (the
+   kernel counts what it skips for that, ebpf_misses()), so a processor's own counts need no atomic instructions.
 
-   Tasks are known by the address of their struct task_struct: it is the same in all pid namespaces, before and after an exec by a thread
-   that is not the leader, and cannot belong to another task before sched_process_exit has taken it out of the table. */
+   Tasks are known by the address of their struct task_struct: it is the same in all pid namespaces, before and after an exec
+   by a thread that is not the leader, and cannot belong to another task before sched_process_exit has taken it out of the
+   table. */
 #include "ebpf.h"
 #include "ebpf_code.h"
 
@@ -17,7 +18,8 @@ enum { NUMBER = BPF_REG_6, TASK = BPF_REG_7, ABI = BPF_REG_8, ROW = BPF_REG_9 };
 enum { TASK_KEY = -8, SCRATCH = -16, CALL = -24, ZEROS = -40, REGS = -48 };
 
 enum label {
-  OUT = 1, LOST, FIRST, NAMED, ODD, ODD_FOUND, COMPAT, FILTER, NO_FILTER, WATCHED, MISS, UNFILTERED, KNOWN, COUNT, FULL, UNWATCHED, FRESH,
+  OUT = 1, LOST, FIRST, NAMED, ODD, ODD_FOUND, COMPAT, FILTER, NO_FILTER, WATCHED, MISS, UNFILTERED, KNOWN, COUNT, FULL,
+  UNWATCHED, FRESH,
 };
 
 static void add_to_state(struct ebpf_code *code, const struct ebpf *ebpf, size_t field, int32_t value) {
@@ -148,8 +150,8 @@ static void end_of_counting(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_exit(code);
 }
 
-/* Is it a call that installs a filter (seccomp, or prctl with PR_SET_SECCOMP)? Then that is noted, before the call itself runs. Most calls
-   have smaller numbers. */
+/* Is it a call that installs a filter (seccomp, or prctl with PR_SET_SECCOMP)? Then that is noted, before the call itself
+   runs. Most calls have smaller numbers. */
 static void note_filters(struct ebpf_code *code, const struct ebpf *ebpf) {
   const struct arch_kernel *kernel = &arch_kernel;
   ebpf_if(code, BPF_JLT, NUMBER, kernel->prctl, NO_FILTER);
@@ -223,8 +225,8 @@ static void write_enter(struct ebpf_code *code, const struct ebpf *ebpf) {
   end_of_counting(code, ebpf);
 }
 
-/* sys_exit(regs, result): a call that the task did not enter was denied by a seccomp filter, which the kernel asks before sys_enter. After
-   rt_sigreturn the number is -1. */
+/* sys_exit(regs, result): a call that the task did not enter was denied by a seccomp filter, which the kernel asks before
+   sys_enter. After rt_sigreturn the number is -1. */
 static void write_leave(struct ebpf_code *code, const struct ebpf *ebpf) {
   load_state(code, ebpf, BPF_REG_2, offsetof(struct ebpf_state, filtered));
   ebpf_if(code, BPF_JEQ, BPF_REG_2, 0, OUT);
@@ -308,7 +310,8 @@ static void write_end_task(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_exit(code);
 }
 
-/* sched_process_exec(task, ...): from a 64-bit program to a 32-bit one the call's number is another at its end than at its beginning */
+/* sched_process_exec(task, ...): from a 64-bit program to a 32-bit one the call's number is another at its end than at its
+   beginning */
 static void write_exec(struct ebpf_code *code, const struct ebpf *ebpf, pid_t init) {
   current_task(code, ebpf);
   look_up(code, ebpf->tasks, TASK_KEY);

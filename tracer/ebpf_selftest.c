@@ -103,7 +103,8 @@ bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
   int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   if (code != 0 && code != NO_COMPAT) {
     snprintf(reason, size, "self-test: %s (wait status %#x)",
-             code == NO_ADOPTION ? "the kernel does not run a program on demand (Linux 5.10)" : "the child failed", (unsigned)status);
+             code == NO_ADOPTION ? "the kernel does not run a program on demand (Linux 5.10)" : "the child failed",
+             (unsigned)status);
     return false;
   }
   if (!check(ebpf, code == 0, reason, size)) return false;

@@ -294,7 +294,7 @@ int learn_command(int argc, char **argv) {
         arguments.denied = true;
         break;
       case 'm':
-        if (!option_number("--most-tasks", optarg, 1, 1 << 22, &arguments.most_tasks)) return EXIT_USAGE;
+        if (!option_number("--most-tasks", optarg, 2, 1 << 22, &arguments.most_tasks)) return EXIT_USAGE;
         break;
       case 'a':
         if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;

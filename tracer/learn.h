@@ -34,8 +34,8 @@ struct learn {
 /* Follow the container until its last task has ended. Lines are written on the way, "finish" included. */
 void learn_follow(struct learn *learn);
 
-/* The same with eBPF. The process is traced until its program starts, but not from then on. Calls that a filter denies are looked for if
-   `denied`, or once there may be a filter. */
+/* The same with eBPF. The process is traced until its program starts, but not from then on. Calls that a filter denies are
+   looked for if `denied`, or once there may be a filter. */
 struct ebpf;
 void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
 

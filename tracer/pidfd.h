@@ -8,8 +8,8 @@
 /* -1 with errno. The descriptor becomes readable when the process has ended. */
 int pidfd_of(pid_t pid);
 
-/* The wait status of a process that has ended, reaped or not. False: the kernel does not say (before Linux 6.15 nobody can know when its
-   parent has reaped it). */
+/* The wait status of a process that has ended, reaped or not. False: the kernel does not say (before Linux 6.15 nobody can
+   know it once its parent has reaped it). */
 bool pidfd_exit_status(int pidfd, pid_t pid, int *status);
 
 #endif

@@ -290,15 +290,18 @@ t.test('with --denied such a run is complete', async (t) => {
 })
 
 t.test('more tasks at a time than there is room for', async (t) => {
-  const { result, lines, finish } = await learn(t, {
-    args: ['/bin/stress', '20'],
-    programs: ['stress'],
-    hook: [...hook, '--most-tasks', '1'],
+  const bundle = await makeBundle(t, {
+    args: ['/bin/busybox', 'sh', '-c', 'busybox cat | busybox cat | busybox cat; exit 5'],
+    hook: [...hook, '--most-tasks', '2'],
   })
-  t.equal(result.exitCode, 11, 'the container does not notice')
+  const running = start(bundle)
+  running.stdin.write('ready\n')
+  await printed(running, 'ready') // all four live
+  running.stdin.end()
+  t.equal((await running).exitCode, 5, 'the container does not notice')
+  const lines = await finished(bundle.output)
   t.match(eventsOf(lines, 'warn'), [{ code: 'task-table-full' }])
-  t.equal(finish.complete, false)
-  t.ok(finish.lost.tasks > 0)
+  t.match(lines.at(-1), { complete: false, reason: 'exited', tasks: 2, lost: { tasks: 2 } })
 })
 
 t.test('10 million calls', async (t) => {
