@@ -14,9 +14,15 @@ struct wait_report {
   int code;   /* exit code */
 };
 
+/* The report that wait(2) would give for this status. */
+struct wait_report wait_decode(pid_t tid, int status);
+
 /* Look at the next report of any child or tracee and leave it there: a stop goes away when the tracee is resumed, an end
    when it is reaped with wait_reap(). False with errno ECHILD (none left) or EINTR. */
 bool wait_peek(struct wait_report *report);
+
+/* The same without waiting. False: nothing to report now. */
+bool wait_peek_now(struct wait_report *report);
 
 /* The same for one task, without waiting. False: nothing to report, or not ours. */
 bool wait_peek_task(pid_t tid, struct wait_report *report);

@@ -15,9 +15,9 @@ import { type Note, policyOfRun } from './run.ts'
 import { decodeStream, type Trace } from './stream.ts'
 
 /**
- * Merges every run that has ended, or whose tracer has, into its policy. The tracer writes a record's last line before the runtime can
- * learn of the container's end, so whoever folds after a run has it. A record is removed once the policy that holds it is on
- * disk; after a crash in between it is folded again, which changes nothing.
+ * Merges every run that has ended, or whose tracer has, into its policy. With ptrace the tracer writes a record's last line before the
+ * runtime can learn of the container's end; with eBPF somewhat later, so whoever wants a certain run waits for it first (settleRuns). A
+ * record is removed once the policy that holds it is on disk; after a crash in between it is folded again, which changes nothing.
  */
 export async function foldRuns(
   store: Store,
@@ -41,6 +41,29 @@ export async function foldRuns(
   })
   for (const run of folded)
     for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+}
+
+/** How long the last line may be in coming, after a container's end: the tracer may still compute the digest of a huge program (10 s). */
+const PATIENCE_MS = 12_000
+const INTERVAL_MS = 5
+
+/**
+ * Waits, for a bounded time, until the tracers of a container that has ended have written their last lines. It does not wait for processes
+ * that outlive the container's init (in the host's pid namespace): their run is merged later.
+ */
+export async function settleRuns(store: Store, name: string, container: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (const run of pendingRuns(store, name)) {
+    if (readNote(store, name, run)?.container !== container) continue
+    while (isUnsettled(readRecord(store, name, run)) && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
+    }
+  }
+}
+
+function isUnsettled(trace: Trace | undefined): boolean {
+  if (trace?.hello === undefined || trace.finish !== undefined || trace.initEnded) return false
+  return isRunning(trace.hello)
 }
 
 function readRecord(store: Store, name: string, run: string): Trace | undefined {

@@ -40,9 +40,11 @@ export function startLearning(store: Store, request: LearnRequest): string {
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    const choice = backend === 'auto' ? [] : ['--backend', backend]
+    // eBPF does not follow a runtime to the process that it starts in a container.
+    const automatic = backend === 'auto' || (backend === 'ebpf' && containerPid !== undefined)
+    const choice = automatic ? [] : ['--backend', backend]
     const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
-    const options = [...joining, ...choice, ...detailOptions(detail)]
+    const options = [...joining, ...choice, ...detailOptions(detail), ...denialOptions(store, policy)]
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
@@ -65,4 +67,13 @@ export function startLearning(store: Store, request: LearnRequest): string {
 
 function detailOptions(detail: Detail): string[] {
   return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
+}
+
+/**
+ * A program that may install a filter of its own, as earlier runs say: with eBPF, what that denies is seen from its first call on only if
+ * it is looked for from the start (tracer/README.md).
+ */
+function denialOptions(store: Store, policy: string): string[] {
+  const known = store.readText(policy)?.toString('latin1') ?? ''
+  return /"(prctl|seccomp)"/.test(known) ? ['--denied'] : []
 }

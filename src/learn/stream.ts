@@ -42,6 +42,8 @@ export interface Trace {
   readonly program?: { readonly path: string; readonly sha256?: string }
   /** What was seen, each (arch, nr) once. In a record without an end the counts are only known to be at least 1. */
   readonly calls: readonly Call[]
+  /** The container's init has ended, while others of its processes live on. */
+  readonly initEnded?: boolean
   /** Absent: the tracer did not live to the end of the run. */
   readonly finish?: Finish
   /** Why the record cannot be trusted to be whole, though it has an end. */
@@ -54,7 +56,7 @@ export interface Trace {
  */
 export function decodeStream(text: string): Trace {
   const calls = new Map<string, Call>()
-  const trace: { hello?: Hello; program?: { path: string; sha256?: string }; finish?: Finish; damage?: string } = {}
+  const trace: { -readonly [K in keyof Trace]?: Trace[K] } = {}
   const lines = text.split('\n')
   // The part after the last newline is empty, or a line that was being written when the tracer died.
   const torn = lines.pop() !== ''
@@ -86,6 +88,9 @@ export function decodeStream(text: string): Trace {
         break
       case 'arguments-full':
         addCall(calls, event, 0, 'any')
+        break
+      case 'init-exit':
+        trace.initEnded = true
         break
       case 'finish':
         trace.finish = event as unknown as Finish
