@@ -51,8 +51,7 @@ void guard(struct enforce *enforce);
    with the filters in force. NULL, or what went wrong: it must die. */
 const char *guard_start_program(struct enforce *enforce);
 
-/* Resume a stopped tracee as it would have gone on; or detach it. */
-void guard_go_on(const struct wait_report *report);
+/* Detach a stopped tracee, its filters in force from now on. */
 void guard_let_go(const struct wait_report *report);
 
 #endif

@@ -231,7 +231,7 @@ static bool on_init_end(struct learn *learn, const struct wait_report *report) {
   tasks_keep(&learn->tasks, still_ours, NULL);
   bool last = learn->tasks.count == 0 || !learn->recording;
   if (last) finish(learn, learn->recording ? "exited" : "no-exec", DIGEST_PATIENCE);
-  else learn_line_init_exit(learn);
+  else learn_line_init_exit(learn, learn->tasks.count);
   wait_reap(learn->init);
   return last;
 }

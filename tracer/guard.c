@@ -6,11 +6,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-void guard_go_on(const struct wait_report *report) {
-  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
-  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
-}
-
 void guard_let_go(const struct wait_report *report) {
   ptrace(PTRACE_SETOPTIONS, report->tid, NULL, 0);
   ptrace(PTRACE_DETACH, report->tid, NULL, wait_pending_signal(report));
@@ -36,7 +31,7 @@ static void put_to_death(const struct enforce *enforce, const char *reason) {
   kill(enforce->init, SIGKILL); /* the id is still its own: nobody can reap a tracee before us */
   journal_write("killed", enforce->init, "%s", reason);
   while (wait_take(-1, &report)) {
-    if (report.kind == WAIT_STOPPED) guard_go_on(&report);
+    if (report.kind == WAIT_STOPPED) wait_go_on(&report);
     else if (report.tid == enforce->init) return; /* its children die with us */
   }
 }
@@ -114,6 +109,6 @@ void guard(struct enforce *enforce) {
       on_program(enforce);
       return;
     }
-    if (report.kind == WAIT_STOPPED) guard_go_on(&report);
+    if (report.kind == WAIT_STOPPED) wait_go_on(&report);
   }
 }

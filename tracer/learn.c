@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "daemon.h"
+#include "ebpf.h"
 #include "kernel.h"
 #include "message.h"
 #include "options.h"
@@ -32,9 +33,11 @@ static const char help[] =
     "                       record the program that it starts in a container\n"
     "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
-    "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
+    "  --backend NAME       how to watch: ebpf, ptrace-syscall, or auto: the best that this kernel allows (default)\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
+    "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
+    "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
 
@@ -46,10 +49,12 @@ struct arguments {
   enum learn_backend backend;
   const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
+  uint64_t most_tasks;
+  bool denied;
 };
 
 /* By enum learn_backend; the record and the policy name them so. */
-static const char *const backends[] = {"auto", "ptrace-syscall"};
+static const char *const backends[] = {"auto", "ebpf", "ptrace-syscall"};
 
 static bool parse_backend(const char *text, enum learn_backend *backend) {
   for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
@@ -57,7 +62,7 @@ static bool parse_backend(const char *text, enum learn_backend *backend) {
     *backend = (enum learn_backend)i;
     return true;
   }
-  message_usage("--backend %s: expected auto or ptrace-syscall", text);
+  message_usage("--backend %s: expected auto, ebpf or ptrace-syscall", text);
   return false;
 }
 
@@ -87,19 +92,19 @@ void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
 }
 
 static void add_exit(struct learn *learn, struct text *line) {
-  if (!learn->init_ended) text_format(line, "\"exit\":null");
+  if (!learn->init_ended || learn->init_end.kind == WAIT_STOPPED) text_format(line, "\"exit\":null");
   else if (learn->init_end.kind == WAIT_EXITED) text_format(line, "\"exit\":{\"code\":%d}", learn->init_end.code);
   else text_format(line, "\"exit\":{\"signal\":%d}", learn->init_end.signal);
 }
 
-void learn_line_init_exit(struct learn *learn) {
+void learn_line_init_exit(struct learn *learn, uint64_t tasks) {
   char buffer[256];
   struct text line = TEXT_ON(buffer);
   text_format(&line, "{\"event\":\"init-exit\",\"time\":");
   text_json_now(&line);
   text_bytes(&line, ",", 1);
   add_exit(learn, &line);
-  text_format(&line, ",\"tasks\":%zu}", learn->tasks.count);
+  text_format(&line, ",\"tasks\":%llu}", (unsigned long long)tasks);
   stream_line(&learn->stream, &line);
 }
 
@@ -142,6 +147,15 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
   text_format(&line, ",\"started\":");
   text_json_now(&line);
+  text_bytes(&line, "}", 1);
+  return stream_line(&learn->stream, &line);
+}
+
+static bool line_no_ebpf(struct learn *learn, const char *reason) {
+  char buffer[1024];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"warn\",\"code\":\"no-ebpf\",\"reason\":");
+  text_json_string(&line, reason);
   text_bytes(&line, "}", 1);
   return stream_line(&learn->stream, &line);
 }
@@ -193,12 +207,27 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
                   problem, error ? ": " : "", error ? strerror(error) : "");
 }
 
+/* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
+static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
+                                         char *reason, size_t size) {
+  const char *cannot = learn->join.runtime           ? "it does not follow a runtime to what that starts in a container"
+                       : learn->combinations.wanted ? "it does not record arguments"
+                                                    : NULL;
+  if (arguments->backend == LEARN_PTRACE_SYSCALL || (arguments->backend == LEARN_AUTO && cannot)) return LEARN_PTRACE_SYSCALL;
+  if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
+  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
+  if (arguments->backend == LEARN_EBPF)
+    daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
+  return LEARN_PTRACE_SYSCALL;
+}
+
 static void run(void *context) {
   const struct arguments *arguments = context;
   static struct learn learn; /* large, and zero to begin with */
+  static struct ebpf ebpf;
+  char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
-  learn.backend = arguments->backend == LEARN_AUTO ? LEARN_PTRACE_SYSCALL : arguments->backend;
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);
@@ -206,14 +235,16 @@ static void run(void *context) {
   look_at_joined(&learn, arguments);
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
+  learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
   create_stream(&learn, arguments);
-  if (!line_hello(&learn, arguments) || !line_attached(&learn)) {
+  if (!line_hello(&learn, arguments) || (*no_ebpf && !line_no_ebpf(&learn, no_ebpf)) || !line_attached(&learn)) {
     int error = errno;
     unlink(arguments->output);
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
   }
   daemon_ready();
-  if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
+  if (learn.backend == LEARN_EBPF) learn_follow_ebpf(&learn, &ebpf, arguments->denied);
+  else if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
 
@@ -221,13 +252,14 @@ int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"arguments", required_argument, NULL, 'g'},
+      {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
       {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
   static struct state state;
-  struct arguments arguments = {.preallocate = PREALLOCATE};
+  struct arguments arguments = {.preallocate = PREALLOCATE, .most_tasks = EBPF_TASKS};
   bool from_state = false, joining = false;
   int option;
   opterr = 0;
@@ -257,6 +289,12 @@ int learn_command(int argc, char **argv) {
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
         arguments.run_id = optarg;
+        break;
+      case 'd':
+        arguments.denied = true;
+        break;
+      case 'm':
+        if (!option_number("--most-tasks", optarg, 2, 1 << 22, &arguments.most_tasks)) return EXIT_USAGE;
         break;
       case 'a':
         if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;

@@ -9,7 +9,7 @@
 #include "tasks.h"
 #include "wait.h"
 
-enum learn_backend { LEARN_AUTO, LEARN_PTRACE_SYSCALL };
+enum learn_backend { LEARN_AUTO, LEARN_EBPF, LEARN_PTRACE_SYSCALL };
 
 struct learn {
   pid_t init; /* the container's init, thread-group id; with a runtime that joins it, the program that this starts there */
@@ -24,7 +24,7 @@ struct learn {
 
   bool recording;      /* the program's execve has been seen */
   bool init_ended;
-  struct wait_report init_end;
+  struct wait_report init_end; /* WAIT_STOPPED: its exit status could not be had */
   uint64_t born;       /* tasks that were recorded in all */
   uint64_t escaped;    /* tasks that were born untraced */
   uint64_t lost_tasks; /* tasks for which there was no memory */
@@ -34,11 +34,16 @@ struct learn {
 /* Follow the container until its last task has ended. Lines are written on the way, "finish" included. */
 void learn_follow(struct learn *learn);
 
+/* The same with eBPF. The process is traced until its program starts, but not from then on. Calls that a filter denies are
+   looked for if `denied`, or once there may be a filter. */
+struct ebpf;
+void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
+
 /* Lines of the stream (learn.c) */
 void learn_line_exec(struct learn *learn);
 void learn_line_program(struct learn *learn, const char *sha256);
 void learn_line_warn(struct learn *learn, const char *code, pid_t tid);
-void learn_line_init_exit(struct learn *learn);
+void learn_line_init_exit(struct learn *learn, uint64_t tasks); /* that live on */
 void learn_line_finish(struct learn *learn, const char *reason);
 
 #endif

@@ -1,5 +1,6 @@
 /* probe: what this kernel and this process allow, found out by trying it on children that exist for nothing else. */
 #include "commands.h"
+#include "ebpf.h"
 #include "enforce.h"
 #include "message.h"
 #include "options.h"
@@ -126,6 +127,20 @@ static void add_actions(struct text *text) {
   text_bytes(text, "]", 1);
 }
 
+/* The attempt itself, for a process that never starts a program. */
+static void add_ebpf(struct text *text) {
+  struct ebpf ebpf;
+  char reason[256];
+  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, reason, sizeof reason);
+  text_format(text, ",\"ebpf\":%s", good ? "true" : "false");
+  if (good) {
+    ebpf_close(&ebpf);
+  } else {
+    text_format(text, ",\"ebpfReason\":");
+    text_json_string(text, reason);
+  }
+}
+
 static void add(struct text *text, const char *key, bool value) {
   text_format(text, ",\"%s\":%s", key, value ? "true" : "false");
 }
@@ -147,6 +162,7 @@ static int probe(void) {
   add(&text, "getFilter", get_filter());
   add(&text, "syscallInfo", syscall_info());
   add(&text, "earlyInstall", early_install());
+  add_ebpf(&text);
   add_actions(&text);
   add(&text, "logFlag", log_flag());
   add(&text, "tracerFiltered", procfs_status_number(getpid(), "Seccomp") > 0);

@@ -7,12 +7,12 @@ import { seccompLibrary } from '../filter/library.ts'
 import { trustedDirectory } from '../host/files.ts'
 import { selfCommand, tracerPath } from '../host/paths.ts'
 import { runTracer } from '../host/tracer.ts'
+import type { Tree } from '../host/tree.ts'
 import { isObject, type Json, parseJson } from '../json.ts'
 import { POLICY_VERSION } from '../policy/document.ts'
 import { attempt, type Finding } from '../setup/finding.ts'
 import { inspectHooks } from '../setup/inspect-hooks.ts'
 import { inspectRuntimes } from '../setup/inspect-runtimes.ts'
-import type { Tree } from '../setup/tree.ts'
 import { VERSION } from '../version.ts'
 
 const RUNTIMES = ['runc', 'crun']

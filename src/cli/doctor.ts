@@ -1,6 +1,6 @@
 import { print } from '../host/output.ts'
+import { Tree } from '../host/tree.ts'
 import type { Finding } from '../setup/finding.ts'
-import { Tree } from '../setup/tree.ts'
 import type { Command } from './command.ts'
 import { checks } from './doctor-checks.ts'
 

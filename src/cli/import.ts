@@ -90,11 +90,12 @@ export const importCommand: Command = {
   },
 }
 
-async function importFiles(
+/** What files of a format come to as a policy; the options are those of the command. Throws IMPORT_INVALID, INPUT_UNREADABLE. */
+export async function importFiles(
   format: ImportFormat,
   name: string,
   files: readonly string[],
-  invocation: Invocation,
+  invocation: Pick<Invocation, 'text' | 'flag'>,
 ): Promise<PolicyDocument> {
   if (files.filter((file) => file === '-').length > 1) throw usage('- can stand for standard input once only')
   const bytes = files.map(readInput)
@@ -138,7 +139,7 @@ function refuseUnknown(collector: Collector, file: string, skip: boolean): void 
   for (const name of unknown.keys()) collector.note('names that are no known call (left out)', name)
 }
 
-async function readOptions(format: ImportFormat, { text }: Invocation): Promise<ReadOptions> {
+async function readOptions(format: ImportFormat, { text }: Pick<Invocation, 'text'>): Promise<ReadOptions> {
   const yaml = format === 'spo' ? (await import('./yaml.ts')).parseYamlObject : undefined
   const groupsFile = text('groups')
   return {

@@ -1,12 +1,12 @@
 import { SandboxError } from '../errors.ts'
 import { print } from '../host/output.ts'
+import { Tree } from '../host/tree.ts'
 import { containerd } from '../setup/containerd.ts'
 import { crio } from '../setup/crio.ts'
 import { unifiedDiff } from '../setup/diff.ts'
 import { docker } from '../setup/docker.ts'
 import type { Door, Options, Plan } from '../setup/door.ts'
 import { podman } from '../setup/podman.ts'
-import { Tree } from '../setup/tree.ts'
 import type { Command, Invocation, Option } from './command.ts'
 
 const DOORS: readonly Door[] = [podman, containerd, docker, crio]

@@ -48,5 +48,6 @@ export function returnName(value: number): string {
   const action = (value & ACTION) >>> 0
   const name = NAMES.get(action)
   if (name === undefined) return `0x${(value >>> 0).toString(16)}`
-  return WITH_DATA.has(action) ? `${name}(${effectOf(value) & DATA})` : name
+  const data = WITH_DATA.has(action) ? effectOf(value) & DATA : 0
+  return data === 0 && action !== RET_ERRNO ? name : `${name}(${data})`
 }

@@ -16,7 +16,8 @@ import { decodeStream } from './stream.ts'
 
 export interface LearnRequest {
   readonly policy: string
-  readonly container: string
+  /** Absent for a program that runs in none. */
+  readonly container?: string
   /** The container's init, or with `containerPid` the process that is about to become a runtime's `exec`. */
   readonly pid: number
   readonly detail: Detail
@@ -28,10 +29,10 @@ export interface LearnRequest {
 }
 
 /**
- * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
+ * Returns the run's name when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, request: LearnRequest): void {
+export function startLearning(store: Store, request: LearnRequest): string {
   const { policy, container, pid, containerPid, detail, image, backend } = request
   store.prepare(policy)
   const started = new Date().toISOString()
@@ -39,9 +40,11 @@ export function startLearning(store: Store, request: LearnRequest): void {
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    const choice = backend === 'auto' ? [] : ['--backend', backend]
+    // eBPF does not follow a runtime to the process that it starts in a container.
+    const automatic = backend === 'auto' || (backend === 'ebpf' && containerPid !== undefined)
+    const choice = automatic ? [] : ['--backend', backend]
     const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
-    const options = [...joining, ...choice, ...detailOptions(detail)]
+    const options = [...joining, ...choice, ...detailOptions(detail), ...denialOptions(store, policy)]
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
@@ -49,8 +52,13 @@ export function startLearning(store: Store, request: LearnRequest): void {
         `the native helper says that it learns, but ${record} does not; install it again`,
       )
     }
-    const note: Note = { started, container, ...(image === undefined ? {} : { image }) }
+    const note: Note = {
+      started,
+      ...(container === undefined ? {} : { container }),
+      ...(image === undefined ? {} : { image }),
+    }
     writeAtomic(base + NOTE, `${JSON.stringify(note)}\n`, { mode: 0o600 })
+    return run
   } catch (error) {
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error
@@ -59,4 +67,13 @@ export function startLearning(store: Store, request: LearnRequest): void {
 
 function detailOptions(detail: Detail): string[] {
   return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
+}
+
+/**
+ * A program that may install a filter of its own, as earlier runs say: with eBPF, what that denies is seen from its first call on only if
+ * it is looked for from the start (tracer/README.md).
+ */
+function denialOptions(store: Store, policy: string): string[] {
+  const known = store.readText(policy)?.toString('latin1') ?? ''
+  return /"(prctl|seccomp)"/.test(known) ? ['--denied'] : []
 }

@@ -1,8 +1,8 @@
 /** Our lines in a TOML file of somebody else's: between two marks, and nothing else in the file is touched. */
 import { isDeepStrictEqual } from 'node:util'
 import { oneLine } from '../errors.ts'
+import { refused } from '../host/tree.ts'
 import { isTable, parseToml, type TomlTable } from './toml.ts'
-import { refused } from './tree.ts'
 
 const BEGIN = '# BEGIN oci-sandbox: made by oci-sandbox install; what is changed here is lost'
 const END = '# END oci-sandbox'

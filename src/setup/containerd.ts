@@ -1,8 +1,9 @@
 /** containerd: a runtime handler for the CRI in its config.toml. */
+
+import { refused, type Tree } from '../host/tree.ts'
 import { readToml, verifyEdit, withBlock, withoutBlock } from './block.ts'
 import { type Door, RUNTIME_NAME, refuseConfig, requireShim } from './door.ts'
 import { at, isTable, type Toml, type TomlTable, tomlString } from './toml.ts'
-import { refused, type Tree } from './tree.ts'
 
 export const CONTAINERD_CONFIG = '/etc/containerd/config.toml'
 

@@ -1,9 +1,9 @@
 /** Docker: runtimes in daemon.json, one for each mode, since engines before 24.0 pass no annotations on. */
 import { basename } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { refused, type Tree } from '../host/tree.ts'
 import { isObject, type Json, parseObject } from '../json.ts'
 import { type Door, type Options, RUNTIME_NAME, requireShim } from './door.ts'
-import { refused, type Tree } from './tree.ts'
 
 export const DOCKER_CONFIG = '/etc/docker/daemon.json'
 

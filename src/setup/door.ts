@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Requirement } from '../decide/required.ts'
 import { shimPath } from '../host/paths.ts'
-import { type Change, refused, type Tree } from './tree.ts'
+import { type Change, refused, type Tree } from '../host/tree.ts'
 
 /** The name of our runtime in everybody's configuration. */
 export const RUNTIME_NAME = 'oci-sandbox'

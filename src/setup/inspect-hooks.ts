@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Settings } from '../decide/settings.ts'
 import { oneLine } from '../errors.ts'
+import type { Tree } from '../host/tree.ts'
 import type { Finding } from './finding.ts'
 import {
   decodeManifest,
@@ -13,7 +14,6 @@ import {
 } from './manifests.ts'
 import { hooksDirectories } from './podman.ts'
 import { doubtFile, doubtVersion } from './programs.ts'
-import type { Tree } from './tree.ts'
 
 const SKIPPED = 'podman SILENTLY skips this hook and starts containers WITHOUT their sandbox'
 const HOOKS = ['learn', 'enforce', 'precreate']

@@ -1,5 +1,6 @@
 /** The runtimes of ours that containerd, Docker, CRI-O and podman were told of. */
 import { oneLine } from '../errors.ts'
+import type { Tree } from '../host/tree.ts'
 import { isObject, parseJson } from '../json.ts'
 import { CONTAINERD_CONFIG, runtimesPath } from './containerd.ts'
 import { CRIO_CONFIG } from './crio.ts'
@@ -9,7 +10,6 @@ import type { Finding } from './finding.ts'
 import { PODMAN_CONFIG, podmanRuntimes } from './podman.ts'
 import { doubtFile } from './programs.ts'
 import { at, isTable, parseToml } from './toml.ts'
-import type { Tree } from './tree.ts'
 
 const FAILS = 'no container starts with this runtime'
 

@@ -1,11 +1,11 @@
 /** podman: hook manifests, and a drop-in for containers.conf(5) where it must look further or know the shim. */
 import { basename, dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { type Change, refused, type Tree } from '../host/tree.ts'
 import { readToml } from './block.ts'
 import { type Door, type Plan, RUNTIME_NAME, requireShim } from './door.ts'
 import { decodeManifest, HOOKS_DIRECTORY, isOurs, manifestTexts, PODMAN_DIRECTORY } from './manifests.ts'
 import { at, tomlString } from './toml.ts'
-import { type Change, refused, type Tree } from './tree.ts'
 
 const DROP_INS = '/etc/containers/containers.conf.d'
 export const PODMAN_CONFIG = `${DROP_INS}/90-oci-sandbox.conf`

@@ -34,7 +34,7 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
     const hook = ownHook('learn', config)
     return { annotations, enforced: false, hooks: { createRuntime: [hook], poststop: [hook] }, alike: [] }
   }
-  const store = new Store(settings.store)
+  const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
   const hook = ownHook('enforce', config)

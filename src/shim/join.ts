@@ -72,7 +72,7 @@ async function learnJoined(
 ): Promise<void> {
   const { startLearning } = await import('../learn/start.ts')
   const image = imageOf(annotations)
-  startLearning(new Store(settings.store), {
+  startLearning(new Store(settings.store, settings), {
     ...{ policy, container: joined.id, pid, containerPid: joined.pid, backend: settings.learn.backend },
     detail: DETAILS.find((detail) => detail === annotations[DETAIL]) ?? 'names',
     ...(image === undefined ? {} : { image }),

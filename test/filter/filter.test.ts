@@ -130,11 +130,9 @@ test('names that are no syscalls are all named', async (t) => {
   })
 })
 
-test('a policy that allows nothing, or needs more than 4096 instructions, is refused', async (t) => {
+test('a policy that allows nothing is refused', async (t) => {
   t.throws(() => compileFilter(library, policy([], { architectures: {} }), 'errno'), { code: 'POLICY_EMPTY' })
   t.throws(() => compileFilter(library, policy([]), 'errno'), { code: 'POLICY_EMPTY' })
-  const rules = Array.from({ length: 4200 }, (_, value) => [{ index: 1, op: '==' as const, value: value * 3 }])
-  t.throws(() => compileFilter(library, policy([{ name: 'ioctl', rules }]), 'errno'), { code: 'FILTER_FAILED' })
 })
 
 test('calls that were made often come first', async (t) => {
@@ -241,7 +239,7 @@ test('property: random policies of names, == and masked== compile to filters tha
   t.pass('60 policies')
 })
 
-test('what libseccomp mistranslates (rules that mix !=, < and > on several arguments) is refused, never used', async (t) => {
+test('what libseccomp mistranslates (rules that mix !=, < and > on several arguments) it is not given', async (t) => {
   const rules: Comparison[][] = [
     [
       { index: 0, op: '!=', value: 4213014 },
@@ -252,22 +250,42 @@ test('what libseccomp mistranslates (rules that mix !=, < and > on several argum
       { index: 1, op: '==', value: 180059816 },
     ],
   ]
-  t.throws(() => compileFilter(library, policy([{ name: 'ioctl', rules }]), 'errno'), {
-    code: 'FILTER_UNPROVED',
-    message: /libseccomp mistranslates some combinations of argument rules: write them with == and masked==/,
-  })
+  using wrong = library.filter({ defaultAction: { kind: 'errno', errno: 1 }, architectures: ['x86_64'] })
+  const comparisons = (rule: Comparison[]) =>
+    rule.map((one) => ({ ...one, index: one.index, value: BigInt(one.value) }))
+  for (const rule of rules) wrong.addExact({ kind: 'allow' }, 16, comparisons(rule) as never)
+  const call = { arch: X86_64, number: 16, args: [41819n, 180059816n, 803279085n] }
+  const ours = new Simulator(compileFilter(library, policy([{ name: 'ioctl', rules }]), 'errno'))
+  t.equal(ours.run(call), RET_ALLOW, 'the first rule holds')
   const random = new Random(4)
-  let refused = 0
+  const differing = Array.from({ length: 400 }, () => {
+    const args = [random.pick([4213014n, 41819n, 5n]), random.pick([180059816n, 7n]), random.pick([803279085n, 9n])]
+    return { ...call, args }
+  }).filter((one) => new Simulator([wrong.toBPF()]).run(one) !== ours.run(one))
+  t.ok(differing.length > 0, "libseccomp's own translation is another one: this test shows nothing if it is mended")
+
   for (let round = 0; round < 60; round++) {
     const document = randomPolicy(random, ['==', '!=', '<', '<=', '>', '>=', 'masked=='])
     try {
       compileFilter(library, document, 'errno')
     } catch (error) {
-      t.match(error, { code: 'FILTER_UNPROVED' })
-      refused++
+      t.fail(`round ${round}: ${error}`, { document })
     }
   }
-  t.ok(refused < 60, `${refused} of 60 are refused`)
+})
+
+test('each call of each architecture alone, also those that x86 has a second way for', async (t) => {
+  for (const name of ['x86', 'x32', 'arm', 'aarch64', 'x86_64'] as const) {
+    const wrong = [...library.syscalls(name).keys()].filter((call) => {
+      try {
+        const architectures = { [name]: { known: 471, syscalls: [{ name: call }] } }
+        return compileFilter(library, policy([], { architectures }), 'errno').length !== 1
+      } catch {
+        return true
+      }
+    })
+    t.same(wrong, [], name)
+  }
 })
 
 test('the table that learning uses', async (t) => {

@@ -31,15 +31,16 @@ export function assemble(root: Node, behind: Uint8Array = new Uint8Array()): Uin
 }
 
 /** What the accumulator holds where a test begins: nothing of use, its word, or its word without the bits that do not count. */
-type Entry = 'load' | 'mask' | 'compare'
+const ENTRY = { load: 0, mask: 1, compare: 2 } as const
+type Entry = keyof typeof ENTRY
 
 class Assembler {
   /** The last instruction first. */
   readonly #code: { code: number; jt: number; jf: number; k: number }[] = []
   /** Where a jump to a node can go: the place of its instruction, or of the newest jump or copy that does the same. */
-  readonly #places = new Map<string, number>()
+  readonly #places = new Map<number, number>()
   /** How each test is entered by some way that leads to it. */
-  readonly #entries = new Set<string>()
+  readonly #entries = new Set<number>()
 
   /** Must come before the first write(). */
   expect(root: Node, nodes: readonly Node[]): void {
@@ -82,7 +83,7 @@ class Assembler {
     return this.#code.length - 1 - (this.#places.get(placeOf(to, entry(from, to))) as number)
   }
 
-  #push(place: string, code: number, k: number, jt = 0, jf = 0): void {
+  #push(place: number, code: number, k: number, jt = 0, jf = 0): void {
     this.#places.set(place, this.#code.length)
     this.#code.push({ code, jt, jf, k })
   }
@@ -109,6 +110,6 @@ function entry(from: Test, to: Node): Entry {
   return from.mask === WHOLE_WORD ? 'mask' : 'load'
 }
 
-function placeOf(node: Node, entered: Entry = 'load'): string {
-  return node.kind === 'test' ? `${node.id} ${entered}` : `${node.id}`
+function placeOf(node: Node, entered: Entry = 'load'): number {
+  return node.id * 4 + (node.kind === 'test' ? ENTRY[entered] : 0)
 }

@@ -6,6 +6,9 @@ import { searchValue, type WideSegment } from './search.ts'
 /** offsetof(struct seccomp_data, args) of linux/seccomp.h; little-endian, so the low word of an argument comes first. */
 const ARGUMENTS = 16
 
+const LOW_WORD = 0xffff_ffffn
+const HIGH_WORD = WHOLE ^ LOW_WORD
+
 /** Rules may be laid out more than once where their ranges overlap, but not more often than this on average. */
 const MAX_COPIES = 2
 
@@ -40,8 +43,7 @@ class Decision {
     if (rules.some((rule) => rule.length === 0)) return this.#allow
     const common = commonHighWord(rules, domains)
     if (common !== undefined) {
-      const { index, high } = common
-      const inside = { from: high << 32n, to: (high << 32n) | 0xffff_ffffn }
+      const { index, inside } = common
       const narrowed = domains.with(index, inside)
       return this.#range(index, domains, inside, this.of(rules, narrowed, otherwise), otherwise)
     }
@@ -95,59 +97,54 @@ export function searchArgument(
 }
 
 /** An argument whose high word must be the same by every rule, and is not known yet: it is tested once for all of them. */
-function commonHighWord(rules: readonly Rule[], domains: Domains): { index: number; high: bigint } | undefined {
+function commonHighWord(rules: readonly Rule[], domains: Domains): { index: number; inside: Range } | undefined {
   const [first] = rules
   if (first === undefined || rules.length === 1) return undefined
-  for (const condition of first) {
-    const { index } = condition
-    const high = highWord(condition)
+  for (const { index, ranges } of first) {
     const { from, to } = domains[index] as Range
-    if (high === undefined || from >> 32n === to >> 32n) continue
-    if (rules.every((rule) => rule.some((other) => other.index === index && highWord(other) === high))) {
-      return { index, high }
+    const high = (ranges[0]?.from ?? 0n) >> 32n
+    const inside = { from: high << 32n, to: (high << 32n) | LOW_WORD }
+    if (from >= inside.from && to <= inside.to) continue
+    if (rules.every((rule) => rule.some((condition) => condition.index === index && keeps(condition, inside)))) {
+      return { index, inside }
     }
   }
   return undefined
 }
 
-/** What a condition wants the high word to be, where that is one value. */
-function highWord({ mask, ranges }: Condition): bigint | undefined {
-  const [from, to] = [ranges[0]?.from, ranges.at(-1)?.to]
-  if (from === undefined || to === undefined || mask >> 32n !== WHOLE >> 32n) return undefined
-  return from >> 32n === to >> 32n ? from >> 32n : undefined
+/** Whether a condition only holds for arguments in a range that has all values of a low word. */
+function keeps({ mask, ranges }: Condition, { from, to }: Range): boolean {
+  const [first, last] = [ranges[0], ranges.at(-1)]
+  return mask >= HIGH_WORD && first !== undefined && last !== undefined && first.from >= from && last.to <= to
 }
 
 /** Each rule goes to the group that most rules could be in; the largest group comes first. */
 function groupsOf(rules: readonly Rule[]): Group[] {
   const counts = new Map<string, number>()
-  for (const condition of rules.flat()) counts.set(keyOf(condition), (counts.get(keyOf(condition)) ?? 0) + 1)
-  const groups = new Map<string, { key: Condition; members: Member[] }>()
+  for (const { key } of rules.flat()) counts.set(key, (counts.get(key) ?? 0) + 1)
+  const groups = new Map<string, { chosen: Condition; members: Member[] }>()
   for (const rule of rules) {
-    const most = Math.max(...rule.map((condition) => counts.get(keyOf(condition)) as number))
-    const key = rule.find((condition) => counts.get(keyOf(condition)) === most) as Condition
-    const group = groups.get(keyOf(key)) ?? { key, members: [] }
-    groups.set(keyOf(key), group)
-    group.members.push({ ranges: key.ranges, rest: rule.filter((condition) => condition !== key) })
+    const most = Math.max(...rule.map(({ key }) => counts.get(key) as number))
+    const chosen = rule.find(({ key }) => counts.get(key) === most) as Condition
+    const group = groups.get(chosen.key) ?? { chosen, members: [] }
+    groups.set(chosen.key, group)
+    group.members.push({ ranges: chosen.ranges, rest: rule.filter((condition) => condition !== chosen) })
   }
-  const sorted = [...groups.values()].sort((a, b) => b.members.length - a.members.length || byArgument(a.key, b.key))
-  return sorted.flatMap(({ key: { index, mask }, members }) =>
+  const sorted = [...groups.values()].sort(
+    (a, b) => b.members.length - a.members.length || byArgument(a.chosen, b.chosen),
+  )
+  return sorted.flatMap(({ chosen: { index, mask }, members }) =>
     layers(united(members)).map((layer) => ({ index, mask, members: layer })),
   )
-}
-
-function keyOf({ index, mask }: Condition): string {
-  return `${index} ${mask}`
 }
 
 /** Members that go on alike are one, with the ranges of all. Sorted, so that the order of the rules does not matter. */
 function united(members: readonly Member[]): Member[] {
   const byRest = new Map<string, { ranges: Range[]; rest: Rule }>()
   for (const { ranges, rest } of members) {
-    const key = rest.map(
-      (condition) => `${keyOf(condition)} ${condition.ranges.map(({ from, to }) => `${from}-${to}`)}`,
-    )
-    const same = byRest.get(key.join()) ?? { ranges: [], rest }
-    byRest.set(key.join(), same)
+    const text = rest.map(({ key, ranges }) => `${key}: ${ranges.map(({ from, to }) => `${from}-${to}`)}`).join()
+    const same = byRest.get(text) ?? { ranges: [], rest }
+    byRest.set(text, same)
     same.ranges.push(...ranges)
   }
   const sorted = [...byRest].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -159,7 +156,7 @@ function united(members: readonly Member[]): Member[] {
  * members have either no value in common or all.
  */
 function layers(members: readonly Member[]): Member[][] {
-  if (!overlapsMuch(members)) return [[...members]]
+  if (members.length === 1 || !overlapsMuch(members)) return [[...members]]
   const pieces = members.flatMap(({ ranges, rest }) => ranges.map((range) => ({ range, rest })))
   pieces.sort((a, b) => compare(a.range.from, b.range.from) || compare(a.range.to, b.range.to))
   const result: { last: Range; members: Member[] }[] = []
@@ -191,23 +188,20 @@ function overlapsMuch(members: readonly Member[]): boolean {
 
 /** The borders of all ranges, sorted, 0 among them, and which members are left from each on. */
 function* segmentsOf(members: readonly Member[]): Generator<{ from: bigint; left: number[] }> {
-  const changes = new Map<bigint, { begin: number[]; end: number[] }>()
-  const change = (at: bigint) => {
-    const known = changes.get(at) ?? { begin: [], end: [] }
-    changes.set(at, known)
-    return known
-  }
-  change(0n)
+  const changes: { at: bigint; member: number; begins: boolean }[] = []
   for (const [member, { ranges }] of members.entries()) {
     for (const { from, to } of ranges) {
-      change(from).begin.push(member)
-      if (to < WHOLE) change(to + 1n).end.push(member)
+      changes.push({ at: from, member, begins: true })
+      if (to < WHOLE) changes.push({ at: to + 1n, member, begins: false })
     }
   }
+  changes.sort((a, b) => compare(a.at, b.at))
   const left = new Set<number>()
-  for (const [from, { begin, end }] of [...changes].sort(([a], [b]) => compare(a, b))) {
-    for (const member of end) left.delete(member)
-    for (const member of begin) left.add(member)
-    yield { from, left: [...left].sort((a, b) => a - b) }
+  if (changes[0]?.at !== 0n) yield { from: 0n, left: [] }
+  for (const [index, { at, member, begins }] of changes.entries()) {
+    // A member's ranges neither overlap nor meet, so the order of the changes in one place does not matter.
+    if (begins) left.add(member)
+    else left.delete(member)
+    if (changes[index + 1]?.at !== at) yield { from: at, left: [...left].sort((a, b) => a - b) }
   }
 }

@@ -45,7 +45,7 @@ export function divide(graph: Graph, call: RuledCall, answers: Answers, limit: n
     const size = assemble(partsNode(graph, [{ call, domains }], answers)).length / INSTRUCTION
     if (size <= limit) parts.push({ call, domains, size })
     else {
-      const halves = halve(rulesWithin(call.rules, domains), domains)
+      const halves = halve(rulesWithin(call.rules, domains), domains, Math.ceil(size / limit))
       if (halves === undefined) return undefined
       rest.push(...halves)
     }
@@ -53,8 +53,12 @@ export function divide(graph: Graph, call: RuledCall, answers: Answers, limit: n
   return parts
 }
 
-/** Two halves of the arguments with as few rules on either side as can be; undefined where both would have nearly all of them. */
-function halve(rules: readonly Rule[], domains: Domains): [Domains, Domains] | undefined {
+/**
+ * Two halves of the arguments (or a part and the rest, where `pieces` is odd), by the argument that leaves the fewest rules on either
+ * side; undefined where one would have nearly all of them.
+ */
+function halve(rules: readonly Rule[], domains: Domains, pieces: number): [Domains, Domains] | undefined {
+  const share = Math.ceil(pieces / 2) / pieces
   let best: [Domains, Domains] | undefined
   let fewest = rules.length * 0.9
   for (const [index, { from, to }] of domains.entries()) {
@@ -64,7 +68,7 @@ function halve(rules: readonly Rule[], domains: Domains): [Domains, Domains] | u
         .flatMap(({ ranges }) => ranges.map((range) => range.from))
         .filter((border) => border > from),
     )
-    const middle = borders.sort(compare)[Math.floor(borders.length / 2)]
+    const middle = borders.sort(compare)[Math.floor(borders.length * share)]
     if (middle === undefined) continue
     const halves: [Domains, Domains] = [
       domains.with(index, { from: middle, to }),

@@ -9,6 +9,8 @@ export interface Range {
 }
 
 export interface Condition {
+  /** The same for the same argument and mask. */
+  readonly key: string
   readonly index: number
   /** The bits that count. */
   readonly mask: bigint
@@ -30,13 +32,15 @@ export function domainsOf(bits: 32 | 64): Domains {
 
 /** The conditions of a rule; undefined where no call can satisfy them. */
 export function ruleOf(comparisons: readonly Comparison[], domains: Domains): Rule | undefined {
-  const rule = new Map<string, Condition>()
+  const rule: Condition[] = []
   for (const comparison of comparisons) {
-    const { index, mask, ranges } = conditionOf(comparison)
-    const key = `${index} ${mask}`
-    rule.set(key, { index, mask, ranges: intersection(ranges, rule.get(key)?.ranges ?? [{ from: 0n, to: WHOLE }]) })
+    const condition = conditionOf(comparison)
+    const at = rule.findIndex(({ key }) => key === condition.key)
+    const known = rule[at]
+    if (known === undefined) rule.push(condition)
+    else rule[at] = { ...known, ranges: intersection(known.ranges, condition.ranges) }
   }
-  return within([...rule.values()].sort(byArgument), domains)
+  return within(rule.sort(byArgument), domains)
 }
 
 /** The rule for calls whose arguments lie in the domains; undefined where none of them satisfies it. */
@@ -59,26 +63,32 @@ export function within(rule: Rule, domains: Domains): Rule | undefined {
 
 function conditionOf({ index, op, value, mask }: Comparison): Condition {
   const operand = decodeUint64(value)
+  if (op === 'masked==') {
+    const bits = decodeUint64(mask ?? 0)
+    if (bits !== 0n && bits !== WHOLE) {
+      const ranges = (operand & ~bits) === 0n ? [{ from: operand, to: operand }] : []
+      return { key: `${index} ${bits}`, index, mask: bits, ranges }
+    }
+    const ranges = bits === WHOLE ? rangesOf('==', operand) : operand === 0n ? [{ from: 0n, to: WHOLE }] : []
+    return { key: `${index}`, index, mask: WHOLE, ranges }
+  }
+  return { key: `${index}`, index, mask: WHOLE, ranges: rangesOf(op, operand) }
+}
+
+function rangesOf(op: Exclude<Comparison['op'], 'masked=='>, operand: bigint): Range[] {
   switch (op) {
     case '==':
-      return { index, mask: WHOLE, ranges: [{ from: operand, to: operand }] }
+      return [{ from: operand, to: operand }]
     case '!=':
-      return { index, mask: WHOLE, ranges: [...below(operand), ...above(operand)] }
+      return [...below(operand), ...above(operand)]
     case '<':
-      return { index, mask: WHOLE, ranges: below(operand) }
+      return below(operand)
     case '<=':
-      return { index, mask: WHOLE, ranges: [{ from: 0n, to: operand }] }
+      return [{ from: 0n, to: operand }]
     case '>':
-      return { index, mask: WHOLE, ranges: above(operand) }
+      return above(operand)
     case '>=':
-      return { index, mask: WHOLE, ranges: [{ from: operand, to: WHOLE }] }
-    case 'masked==': {
-      const bits = decodeUint64(mask ?? 0)
-      if ((operand & ~bits) !== 0n) return { index, mask: bits, ranges: [] }
-      return bits === 0n
-        ? { index, mask: WHOLE, ranges: [{ from: 0n, to: WHOLE }] }
-        : { index, mask: bits, ranges: [{ from: operand, to: operand }] }
-    }
+      return [{ from: operand, to: WHOLE }]
   }
 }
 
@@ -91,14 +101,15 @@ function above(value: bigint): Range[] {
 }
 
 export function intersection(one: readonly Range[], other: readonly Range[]): Range[] {
-  const found = one.flatMap((a) =>
-    other.map((b) => {
-      const [, from = 0n] = [a.from, b.from].sort(compare)
-      const [to = 0n] = [a.to, b.to].sort(compare)
-      return { from, to }
-    }),
-  )
-  return found.filter(({ from, to }) => from <= to)
+  const result: Range[] = []
+  for (const a of one) {
+    for (const b of other) {
+      const { from } = a.from < b.from ? b : a
+      const { to } = a.to < b.to ? a : b
+      if (from <= to) result.push({ from, to })
+    }
+  }
+  return result
 }
 
 /** The ranges of all, sorted; those that meet or overlap are one. */

@@ -2,7 +2,7 @@
 import { chmodSync, lstatSync, readdirSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
 import { oneLine, SandboxError } from '../errors.ts'
-import { errnoOf, failed, makeDirectory, writeAtomic } from '../host/files.ts'
+import { errnoOf, failed, makeDirectory, writeAtomic } from './files.ts'
 
 /** The larger of any configuration file that people write. Bytes. */
 const MAX_SIZE = 4 * 1024 * 1024
