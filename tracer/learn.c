@@ -3,7 +3,8 @@
 
 #include "commands.h"
 #include "daemon.h"
-#include "kernel.h"
+#include "filtered.h"
+#include "known.h"
 #include "message.h"
 #include "options.h"
 #include "procfs.h"
@@ -16,7 +17,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { PROTOCOL = 1, PREALLOCATE = 65536 };
+enum {
+  PROTOCOL = 1,
+  PREALLOCATE = 65536,
+  PATIENCE = 2000, /* README.md, "ptrace-adaptive" */
+};
 
 static const char help[] =
     "Usage: oci-sandbox-tracer learn --pid PID --output FILE [OPTION]...\n"
@@ -26,7 +31,11 @@ static const char help[] =
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
-    "  --backend NAME       how to watch: ptrace-syscall, or auto: the best that this kernel allows (default)\n"
+    "  --backend NAME       how to watch: auto (default), ptrace-syscall, ptrace-trace, ptrace-adaptive,\n"
+    "                       ptrace-known\n"
+    "  --known FILE         calls that need not be watched, as lines of ABI and number (x86_64 0)\n"
+    "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (2000)\n"
+    "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --run-id ID          put ID into the first line\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
@@ -36,11 +45,13 @@ struct arguments {
   const char *output;
   const char *run_id;
   enum learn_backend backend;
+  struct filtered filtered;
+  bool known; /* --known was given */
   uint64_t preallocate;
 };
 
 /* By enum learn_backend; the record and the policy name them so. */
-static const char *const backends[] = {"auto", "ptrace-syscall"};
+static const char *const backends[] = {"auto", "ptrace-syscall", "ptrace-trace", "ptrace-adaptive", "ptrace-known"};
 
 static bool parse_backend(const char *text, enum learn_backend *backend) {
   for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
@@ -48,7 +59,7 @@ static bool parse_backend(const char *text, enum learn_backend *backend) {
     *backend = (enum learn_backend)i;
     return true;
   }
-  message_usage("--backend %s: expected auto or ptrace-syscall", text);
+  message_usage("--backend %s: expected auto, ptrace-syscall, ptrace-trace, ptrace-adaptive or ptrace-known", text);
   return false;
 }
 
@@ -70,6 +81,21 @@ void learn_line_program(struct learn *learn, const char *sha256) {
   stream_line(&learn->stream, &line);
 }
 
+/* Calls of one ABI that pass unseen from here on. */
+void learn_line_known(struct learn *learn, int abi) {
+  char buffer[8192];
+  struct text line = TEXT_ON(buffer);
+  const char *separator = "";
+  text_format(&line, "{\"event\":\"known\",\"arch\":\"%s\",\"numbers\":[", arch_abi_names[abi]);
+  for (int nr = 0; nr < ALLOW_NUMBERS; nr++) {
+    if (!learn->filtered.known.pass[abi][nr]) continue;
+    text_format(&line, "%s%d", separator, nr);
+    separator = ",";
+  }
+  text_bytes(&line, "]}", 2);
+  if (*separator) stream_line(&learn->stream, &line);
+}
+
 void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
   char buffer[128];
   struct text line = TEXT_ON(buffer);
@@ -83,15 +109,24 @@ static void add_exit(struct learn *learn, struct text *line) {
   else text_format(line, "\"exit\":{\"signal\":%d}", learn->init_end.signal);
 }
 
-void learn_line_init_exit(struct learn *learn) {
+void learn_line_init_exit(struct learn *learn, size_t tasks) {
   char buffer[256];
   struct text line = TEXT_ON(buffer);
   text_format(&line, "{\"event\":\"init-exit\",\"time\":");
   text_json_now(&line);
   text_bytes(&line, ",", 1);
   add_exit(learn, &line);
-  text_format(&line, ",\"tasks\":%zu}", learn->tasks.count);
+  text_format(&line, ",\"tasks\":%zu}", tasks);
   stream_line(&learn->stream, &line);
+}
+
+/* The backend as it turned out: without a filter, each call was seen. Calls that may have passed unseen were made at least as often as was
+   counted. */
+static void add_backend(const struct learn *learn, struct text *line) {
+  bool filtered = learn->filtered.installed > 0;
+  text_format(line, ",\"backend\":\"%s\"", backends[filtered ? learn->backend : LEARN_PTRACE_SYSCALL]);
+  text_format(line, ",\"counts\":\"%s\",\"otherFilters\":%s", learn->filtered.passed ? "at-least" : "exact",
+              learn->filtered.others ? "true" : "false");
 }
 
 void learn_line_finish(struct learn *learn, const char *reason) {
@@ -99,7 +134,7 @@ void learn_line_finish(struct learn *learn, const char *reason) {
   struct text line = TEXT_ON(buffer);
   const struct record *record = &learn->record;
   bool complete = strcmp(reason, "exited") == 0 && learn->recording && learn->init_ended && learn->escaped == 0 &&
-                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0;
+                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0 && !learn->filtered.others;
   text_format(&line, "{\"event\":\"finish\",\"ended\":");
   text_json_now(&line);
   text_bytes(&line, ",", 1);
@@ -107,6 +142,7 @@ void learn_line_finish(struct learn *learn, const char *reason) {
   text_format(&line, ",\"complete\":%s,\"reason\":\"%s\",\"calls\":%llu,\"distinct\":%llu,\"tasks\":%llu",
               complete ? "true" : "false", reason, (unsigned long long)record->calls,
               (unsigned long long)record->distinct, (unsigned long long)(learn->recording ? learn->born : 0));
+  add_backend(learn, &line);
   text_format(&line, ",\"lost\":{\"tasks\":%llu,\"writes\":%llu,\"calls\":%llu}}",
               (unsigned long long)(learn->escaped + learn->lost_tasks), (unsigned long long)learn->stream.failed,
               (unsigned long long)record->lost);
@@ -158,12 +194,9 @@ static void create_stream(struct learn *learn, const struct arguments *arguments
   }
 }
 
-/* Without PTRACE_O_EXITKILL: if the tracer dies the container goes on unharmed. */
 static void attach(struct learn *learn) {
   struct seize_failure failure;
-  if (seize_process(learn->init, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE, &learn->tasks,
-                    &failure))
-    return;
+  if (filtered_attach(learn, &failure)) return;
   if (failure.tracer > 0)
     daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
                   learn->init, failure.tid, failure.tracer);
@@ -171,12 +204,21 @@ static void attach(struct learn *learn) {
                 message_attach_hint(failure.error));
 }
 
+/* What auto means: the cheapest way that loses nothing. */
+static enum learn_backend choose_backend(const struct arguments *arguments) {
+  if (arguments->backend != LEARN_AUTO) return arguments->backend;
+  return arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE;
+}
+
 static void run(void *context) {
   const struct arguments *arguments = context;
   static struct learn learn; /* large, and zero to begin with */
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
-  learn.backend = arguments->backend == LEARN_AUTO ? LEARN_PTRACE_SYSCALL : arguments->backend;
+  learn.backend = choose_backend(arguments);
+  learn.filtered = arguments->filtered;
+  learn.filtered.automatic = arguments->backend == LEARN_AUTO;
+  if (learn.backend != LEARN_PTRACE_ADAPTIVE) learn.filtered.patience = 0;
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
@@ -194,11 +236,12 @@ static void run(void *context) {
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
-      {"backend", required_argument, NULL, 'b'},
+      {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
+      {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {0},
   };
-  struct arguments arguments = {.preallocate = PREALLOCATE};
+  static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE};
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -211,6 +254,16 @@ int learn_command(int argc, char **argv) {
         break;
       case 'b':
         if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
+        break;
+      case 'k':
+        if (!known_load(&arguments.filtered.known, optarg)) return EXIT_FAILED;
+        arguments.known = true;
+        break;
+      case 't':
+        if (!option_number("--patience", optarg, 0, UINT64_MAX, &arguments.filtered.patience)) return EXIT_USAGE;
+        break;
+      case 'n':
+        arguments.filtered.allow_no_new_privs = true;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
@@ -228,5 +281,6 @@ int learn_command(int argc, char **argv) {
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
   if (arguments.pid == 0) return message_usage("--pid is missing");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
   return daemon_start(run, &arguments);
 }

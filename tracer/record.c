@@ -29,8 +29,10 @@ void record_call(struct record *record, const struct arch_call *call) {
     return;
   }
   record->calls++;
+  record->quiet++;
   if (entry->count++ == 0) {
     record->distinct++;
+    record->quiet = 0;
     write_line(record, call, entry, false);
   }
 }

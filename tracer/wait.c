@@ -71,6 +71,17 @@ void wait_deadline(unsigned seconds) {
   alarm(seconds);
 }
 
+bool wait_look(pid_t tid, struct wait_report *report) {
+  while (!peek(P_PID, tid, 0, report)) {
+    if (errno != EINTR) return false;
+    if (expired) {
+      errno = ETIMEDOUT;
+      return false;
+    }
+  }
+  return true;
+}
+
 bool wait_take(pid_t tid, struct wait_report *report) {
   int status;
   pid_t got;

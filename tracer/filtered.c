@@ -1,0 +1,205 @@
+#include "filtered.h"
+
+#include "implant.h"
+#include "procfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* Without PTRACE_O_EXITKILL the container goes on if the tracer dies. With a filter it could not: RET_TRACE without a tracer means
+   ENOSYS (__seccomp_filter() in kernel/seccomp.c). */
+enum {
+  BEFORE_PROGRAM = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE,
+  IN_PROGRAM = BEFORE_PROGRAM | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK,
+};
+
+/* SPEC_ALLOW: a filter must not slow the program down by switching off speculation (Linux before 5.16). TSYNC: all threads share one
+   filter, or a program that wants to give all its threads one itself could not (seccomp_can_sync_threads()). */
+enum { FLAGS = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW };
+
+static unsigned long options(const struct learn *learn, bool filtered) {
+  unsigned long set = IN_PROGRAM;
+  if (learn->backend != LEARN_PTRACE_SYSCALL) set |= PTRACE_O_TRACESECCOMP;
+  if (filtered) set |= PTRACE_O_EXITKILL;
+  return set;
+}
+
+/* From now on our death kills the container: be the last that the kernel chooses when memory is short. Lowering it needs
+   CAP_SYS_RESOURCE; without it things stay as they are. */
+static void ask_for_survival(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t written = write(fd, "-1000", 5); /* OOM_SCORE_ADJ_MIN, <linux/oom.h> */
+  (void)written;
+  close(fd);
+}
+
+static bool make_filter(const struct learn *learn, struct filter *filter) {
+  static struct sock_filter program[BPF_MAXINSNS];
+  static struct allow seen;
+  const struct allow *allow = &learn->filtered.known; /* empty, but for LEARN_PTRACE_KNOWN */
+  if (learn->backend == LEARN_PTRACE_ADAPTIVE) {
+    for (int abi = 0; abi < arch_abi_count; abi++) {
+      for (int nr = 0; nr < ALLOW_NUMBERS; nr++) seen.pass[abi][nr] = learn->record.regular[abi][nr].count > 0;
+    }
+    allow = &seen;
+  }
+  *filter = (struct filter){.instructions = program, .length = allow_program(allow, program)};
+  return filter->length > 0;
+}
+
+/* A filter is in force: what passes it, is not seen any more. */
+static void note_installed(struct learn *learn) {
+  if (learn->filtered.installed++ > 0) return;
+  ask_for_survival();
+  learn->filtered.passed = learn->backend != LEARN_PTRACE_TRACE;
+  if (learn->backend != LEARN_PTRACE_KNOWN) return;
+  for (int abi = 0; abi < arch_abi_count; abi++) learn_line_known(learn, abi);
+}
+
+/* Like enforce's early installation, while the runtime's init may set filters without NO_NEW_PRIVS; the program inherits it. */
+static bool install_early(struct learn *learn) {
+  struct filter filter;
+  struct remote remote;
+  int error;
+  if (!make_filter(learn, &filter) || implant_stop(learn->init) != 0) return false;
+  bool good = remote_begin(&remote, learn->init) == 0;
+  if (good) {
+    good = implant(&remote, &filter, 1, FLAGS, &error) == NULL;
+    if (remote_end(&remote, true) != 0) good = false;
+  }
+  if (!good) ptrace(PTRACE_SETOPTIONS, learn->init, NULL, BEFORE_PROGRAM | PTRACE_O_TRACESECCOMP);
+  ptrace(PTRACE_CONT, learn->init, NULL, 0);
+  return good;
+}
+
+/* What the runtime's init forks from here on has the filter too, and must have a tracer. PTRACE_O_SUSPEND_SECCOMP spares the runtime our
+   stops; it is permitted to root only, and without it things are slower until the program starts. */
+bool filtered_attach(struct learn *learn, struct seize_failure *failure) {
+  bool wanted = learn->backend == LEARN_PTRACE_TRACE || learn->backend == LEARN_PTRACE_KNOWN;
+  unsigned long set = wanted ? options(learn, true) : BEFORE_PROGRAM;
+  bool attached = wanted && seize_process(learn->init, set | PTRACE_O_SUSPEND_SECCOMP, &learn->tasks, failure);
+  if (!attached && learn->tasks.count > 0) return false;
+  if (!attached && !seize_process(learn->init, set, &learn->tasks, failure)) return false;
+  wait_deadline(FILTERED_PATIENCE);
+  learn->filtered.early = wanted && install_early(learn);
+  wait_deadline(0);
+  return true;
+}
+
+static void all_others_are_foreign(struct learn *learn) {
+  for (size_t i = 0; i < learn->tasks.capacity; i++) {
+    struct task *task = &learn->tasks.slots[i];
+    if (task->tid != 0 && task->tid != learn->init) task->foreign = true;
+  }
+}
+
+void filtered_begin(struct learn *learn, struct task *task) {
+  struct filtered *filtered = &learn->filtered;
+  /* This ends the suspension, too. */
+  ptrace(PTRACE_SETOPTIONS, learn->init, NULL, options(learn, filtered->early));
+  if (!filtered->early) return;
+  all_others_are_foreign(learn);
+  int64_t count = procfs_status_number(learn->init, "Seccomp_filters"); /* Linux 5.9 */
+  bool others = count != 1;
+  if (!task || count < 1 || (others && filtered->automatic)) {
+    if (task) task->plain = true;
+    return;
+  }
+  task->filtered = true;
+  filtered->others = others;
+  note_installed(learn);
+}
+
+/* Every thread has the filter now; one that is in the middle of clone() may have a child without it. */
+static void mark_process(struct learn *learn, pid_t tid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task", tid);
+  DIR *directory = opendir(path);
+  struct dirent *entry;
+  while (directory && (entry = readdir(directory))) {
+    struct task *task = tasks_find(&learn->tasks, atoi(entry->d_name));
+    if (!task || task->filtered) continue;
+    task->filtered = true;
+    task->unsure = task->tid != tid;
+  }
+  if (directory) closedir(directory);
+}
+
+/* May a filter be installed in the task? `others`: it has some already. Those might refuse our calls, so they are
+   suspended meanwhile, where we may do that. */
+static bool permitted(const struct learn *learn, pid_t tid, bool others) {
+  if (others && learn->filtered.automatic) return false;
+  unsigned long set = options(learn, true) | (others ? PTRACE_O_SUSPEND_SECCOMP : 0);
+  return ptrace(PTRACE_SETOPTIONS, tid, NULL, set) == 0;
+}
+
+/* Needs CAP_SYS_ADMIN or NO_NEW_PRIVS in the task, which is set where --allow-no-new-privs permits it. */
+static bool install_now(const struct learn *learn, pid_t tid, const struct filter *filter) {
+  static const uint64_t no_new_privs[6] = {PR_SET_NO_NEW_PRIVS, 1};
+  struct remote remote;
+  int64_t result = 0;
+  int error;
+  bool needed = procfs_status_number(tid, "NoNewPrivs") != 1 && !procfs_capable(tid, CAP_SYS_ADMIN);
+  if ((needed && !learn->filtered.allow_no_new_privs) || remote_begin(&remote, tid) != 0) return false;
+  bool good = !needed || remote_call(&remote, ARCH_CALL_PRCTL, no_new_privs, &result) == 0;
+  good = good && implant(&remote, filter, 1, FLAGS, &error) == NULL;
+  remote_end(&remote, false); /* it fails only if the task is dead */
+  if (remote.group_stop) ptrace(PTRACE_INTERRUPT, tid, NULL, 0);
+  return good;
+}
+
+void filtered_give(struct learn *learn, struct task *task) {
+  pid_t tid = task->tid;
+  struct filter filter;
+  bool others = procfs_status_number(tid, "Seccomp_filters") != 0;
+  task->plain = true; /* for one attempt is enough */
+  if (make_filter(learn, &filter) && permitted(learn, tid, others) && install_now(learn, tid, &filter)) {
+    task->plain = false;
+    mark_process(learn, tid);
+    learn->filtered.others |= others;
+    note_installed(learn);
+  }
+  ptrace(PTRACE_SETOPTIONS, tid, NULL, options(learn, task->filtered));
+}
+
+/* The child whose birth is reported may be older than the filter. */
+void filtered_settle(const struct learn *learn, struct task *task, int event) {
+  ptrace(PTRACE_SETOPTIONS, task->tid, NULL, options(learn, true));
+  task->unsure = event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE;
+}
+
+/* A child has its parent's filters as they were at its birth. */
+void filtered_inherit(const struct task *parent, struct task *child) {
+  child->fresh = false;
+  child->plain = parent->plain;
+  child->foreign = parent->foreign;
+  child->unsure = parent->unsure; /* it may lack options */
+  child->filtered = parent->filtered &&
+                    (!parent->unsure || procfs_status_number(child->tid, "Seccomp_filters") ==
+                                            procfs_status_number(parent->tid, "Seccomp_filters"));
+}
+
+void filtered_yield(struct learn *learn, struct task *task, bool all_threads) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task", task->tid);
+  DIR *directory = all_threads ? opendir(path) : NULL;
+  struct dirent *entry;
+  while (directory && (entry = readdir(directory))) {
+    struct task *other = tasks_find(&learn->tasks, atoi(entry->d_name));
+    if (!other || other == task) continue;
+    other->plain = true;
+    other->filtered = false;
+    learn->filtered.others = true; /* it may make a call before it stops */
+    ptrace(PTRACE_INTERRUPT, other->tid, NULL, 0);
+  }
+  if (directory) closedir(directory);
+  task->plain = true;
+  task->filtered = false;
+}
