@@ -54,7 +54,7 @@ static void note_call(struct learn *learn, struct task *task, pid_t tid, const s
   record_call(&learn->record, &call);
   enum arch_clone kind = arch_clone_kind(&call);
   if (kind != ARCH_NO_CLONE) begin_clone(learn, tid, kind, info->entry.args[0]);
-  if (task && task->filtered && arch_sets_filter(&call, info->entry.args[0]))
+  if (task && arch_sets_filter(&call, info->entry.args[0]))
     filtered_yield(learn, task, info->entry.args[1] & SECCOMP_FILTER_FLAG_TSYNC);
 }
 

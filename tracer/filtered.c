@@ -56,6 +56,7 @@ static bool make_filter(const struct learn *learn, struct filter *filter) {
 
 /* A filter is in force: what passes it, is not seen any more. */
 static void note_installed(struct learn *learn) {
+  if (learn->filtered.before > 0) learn->filtered.others = true;
   if (learn->filtered.installed++ > 0) return;
   ask_for_survival();
   learn->filtered.passed = learn->backend != LEARN_PTRACE_TRACE;
@@ -104,16 +105,13 @@ void filtered_begin(struct learn *learn, struct task *task) {
   struct filtered *filtered = &learn->filtered;
   /* This ends the suspension, too. */
   ptrace(PTRACE_SETOPTIONS, learn->init, NULL, options(learn, filtered->early));
+  int64_t count = procfs_status_number(learn->init, "Seccomp_filters"); /* -1: Linux before 5.9 */
+  filtered->before = count - filtered->early;
+  filtered->off = filtered->before < 0 || (filtered->before > 0 && filtered->automatic);
   if (!filtered->early) return;
   all_others_are_foreign(learn);
-  int64_t count = procfs_status_number(learn->init, "Seccomp_filters"); /* Linux 5.9 */
-  bool others = count != 1;
-  if (!task || count < 1 || (others && filtered->automatic)) {
-    if (task) task->plain = true;
-    return;
-  }
+  if (!task || filtered->off) return;
   task->filtered = true;
-  filtered->others = others;
   note_installed(learn);
 }
 
@@ -132,39 +130,38 @@ static void mark_process(struct learn *learn, pid_t tid) {
   if (directory) closedir(directory);
 }
 
-/* May a filter be installed in the task? `others`: it has some already. Those might refuse our calls, so they are
-   suspended meanwhile, where we may do that. */
-static bool permitted(const struct learn *learn, pid_t tid, bool others) {
-  if (others && learn->filtered.automatic) return false;
-  unsigned long set = options(learn, true) | (others ? PTRACE_O_SUSPEND_SECCOMP : 0);
-  return ptrace(PTRACE_SETOPTIONS, tid, NULL, set) == 0;
-}
-
 /* Needs CAP_SYS_ADMIN or NO_NEW_PRIVS in the task, which is set where --allow-no-new-privs permits it. */
-static bool install_now(const struct learn *learn, pid_t tid, const struct filter *filter) {
+static bool install(const struct learn *learn, pid_t tid) {
   static const uint64_t no_new_privs[6] = {PR_SET_NO_NEW_PRIVS, 1};
+  struct filter filter;
   struct remote remote;
   int64_t result = 0;
   int error;
   bool needed = procfs_status_number(tid, "NoNewPrivs") != 1 && !procfs_capable(tid, CAP_SYS_ADMIN);
-  if ((needed && !learn->filtered.allow_no_new_privs) || remote_begin(&remote, tid) != 0) return false;
+  if (needed && !learn->filtered.allow_no_new_privs) return false;
+  /* Filters that the container has might refuse the calls that we make it execute: they are suspended, where we may do that. */
+  unsigned long set = options(learn, true) | (learn->filtered.before > 0 ? PTRACE_O_SUSPEND_SECCOMP : 0);
+  if (!make_filter(learn, &filter) || ptrace(PTRACE_SETOPTIONS, tid, NULL, set) != 0) return false;
+  if (remote_begin(&remote, tid) != 0) return false;
   bool good = !needed || remote_call(&remote, ARCH_CALL_PRCTL, no_new_privs, &result) == 0;
-  good = good && implant(&remote, filter, 1, FLAGS, &error) == NULL;
+  good = good && implant(&remote, &filter, 1, FLAGS, &error) == NULL;
   remote_end(&remote, false); /* it fails only if the task is dead */
   if (remote.group_stop) ptrace(PTRACE_INTERRUPT, tid, NULL, 0);
   return good;
 }
 
+/* More filters than at the start of the program are ours, unless a program has set one itself: then nobody knows. One attempt is
+   made for each task: what it lacks (NO_NEW_PRIVS, memory) it will seldom get. */
 void filtered_give(struct learn *learn, struct task *task) {
   pid_t tid = task->tid;
-  struct filter filter;
-  bool others = procfs_status_number(tid, "Seccomp_filters") != 0;
-  task->plain = true; /* for one attempt is enough */
-  if (make_filter(learn, &filter) && permitted(learn, tid, others) && install_now(learn, tid, &filter)) {
-    task->plain = false;
+  bool more = procfs_status_number(tid, "Seccomp_filters") != learn->filtered.before;
+  if (more && !learn->filtered.programs_own) {
+    task->filtered = true;
+  } else if (!more && install(learn, tid)) {
     mark_process(learn, tid);
-    learn->filtered.others |= others;
     note_installed(learn);
+  } else {
+    task->plain = true;
   }
   ptrace(PTRACE_SETOPTIONS, tid, NULL, options(learn, task->filtered));
 }
@@ -175,15 +172,12 @@ void filtered_settle(const struct learn *learn, struct task *task, int event) {
   task->unsure = event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE;
 }
 
-/* A child has its parent's filters as they were at its birth. */
+/* A child has its parent's filters as they were at its birth. Where that is not sure, filtered_give() finds out. */
 void filtered_inherit(const struct task *parent, struct task *child) {
-  child->fresh = false;
   child->plain = parent->plain;
   child->foreign = parent->foreign;
   child->unsure = parent->unsure; /* it may lack options */
-  child->filtered = parent->filtered &&
-                    (!parent->unsure || procfs_status_number(child->tid, "Seccomp_filters") ==
-                                            procfs_status_number(parent->tid, "Seccomp_filters"));
+  child->filtered = parent->filtered && !parent->unsure;
 }
 
 void filtered_yield(struct learn *learn, struct task *task, bool all_threads) {
@@ -194,12 +188,15 @@ void filtered_yield(struct learn *learn, struct task *task, bool all_threads) {
   while (directory && (entry = readdir(directory))) {
     struct task *other = tasks_find(&learn->tasks, atoi(entry->d_name));
     if (!other || other == task) continue;
+    if (other->filtered) {
+      learn->filtered.others = true; /* it may make a call before it stops */
+      ptrace(PTRACE_INTERRUPT, other->tid, NULL, 0);
+    }
     other->plain = true;
     other->filtered = false;
-    learn->filtered.others = true; /* it may make a call before it stops */
-    ptrace(PTRACE_INTERRUPT, other->tid, NULL, 0);
   }
   if (directory) closedir(directory);
+  learn->filtered.programs_own = true;
   task->plain = true;
   task->filtered = false;
 }

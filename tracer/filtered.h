@@ -16,7 +16,7 @@ void filtered_begin(struct learn *learn, struct task *task);
 
 /* Shall the task get a filter now? It has to be in a syscall-exit stop whose call is not going to be restarted. */
 static inline bool filtered_due(const struct learn *learn, const struct task *task) {
-  if (learn->backend == LEARN_PTRACE_SYSCALL || !task || task->filtered || task->plain || task->fresh) return false;
+  if (learn->backend == LEARN_PTRACE_SYSCALL || !task || task->filtered || task->plain || learn->filtered.off) return false;
   return learn->filtered.installed > 0 || learn->record.quiet >= learn->filtered.patience;
 }
 void filtered_give(struct learn *learn, struct task *task);
@@ -27,7 +27,8 @@ void filtered_settle(const struct learn *learn, struct task *task, int event);
 /* A task was born. */
 void filtered_inherit(const struct task *parent, struct task *child);
 
-/* A task that our filter watches is about to set a filter of its own, whose refusals ours would not see: stop it at each call. */
+/* A task is about to set a filter of its own, for itself or its process. Our filter would not see what that refuses: from now on the task is
+   stopped at each call. */
 void filtered_yield(struct learn *learn, struct task *task, bool all_threads);
 
 #endif

@@ -18,9 +18,11 @@ struct filtered {
   bool allow_no_new_privs;   /* NO_NEW_PRIVS may be set in the container for the sake of a filter */
   uint64_t patience;         /* LEARN_PTRACE_ADAPTIVE: calls without a first sight that must pass before a filter */
   bool early;                /* the filter was installed before the program, and its tasks inherit it */
-  bool off;                  /* no filter shall be put in (any more) */
+  bool off;                  /* no filter of ours shall watch */
+  int64_t before;            /* filters that init had when its program started, ours left out */
   uint64_t installed;        /* filters that were put in */
   bool passed;               /* some calls pass unseen */
+  bool programs_own;         /* a task has set a filter of its own */
   bool others;               /* tasks that our filter watches have another one too, whose refusals are not seen */
 };
 

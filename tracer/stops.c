@@ -77,10 +77,7 @@ static void on_event_stop(struct learn *learn, const struct wait_report *report)
     ptrace(PTRACE_DETACH, tid, NULL, 0);
     return;
   }
-  if (!task) {
-    task = follow_known(learn, tid);
-    if (task) task->fresh = true;
-  }
+  if (!task) task = follow_known(learn, tid);
   if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, tid, NULL, 0);
   else follow_resume(learn, task, tid, 0);
 }

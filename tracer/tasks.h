@@ -17,8 +17,7 @@ struct task {
   /* With filters (filtered.c): */
   bool filtered; /* our filter stops it, so that it may run on until then */
   bool unsure;   /* it was given the filter while it ran, and has not stopped since */
-  bool fresh;    /* its birth has not been reported: whose child it is, is unknown */
-  bool plain;    /* it must not get a filter (any more): it is stopped at each call */
+  bool plain;    /* it is stopped at each call, with our filter or without */
   bool foreign;  /* a hook of the runtime's: followed, as it has our filter, but not recorded */
 };
 
