@@ -22,7 +22,13 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       return
     case 'learn':
       if (state.status === 'stopped') return finishLearning(store, decision.policy, settings)
-      return startLearning(store, { ...decision, container: state.id, pid: initPid(state, 'learn') })
+      return startLearning(store, {
+        ...decision,
+        container: state.id,
+        pid: initPid(state, 'learn'),
+        backend: settings.learn.backend,
+        setNoNewPrivileges: settings.setNoNewPrivileges,
+      })
   }
 }
 

@@ -10,12 +10,16 @@ import { schemaProblems } from '../validate.ts'
 export const DEFAULT_CONFIG = '/etc/oci-sandbox/config.json'
 export const DEFAULT_STORE = '/var/lib/oci-sandbox'
 
+/** How containers are watched: the tracer chooses, or the host. */
+export type LearnBackend = NonNullable<NonNullable<HostConfig['learn']>['backend']>
+
 /** The configuration with every default filled in. */
 export interface Settings {
   readonly store: string
   readonly modes: readonly Mode[]
   readonly actions: readonly ViolationAction[]
   readonly setNoNewPrivileges: boolean
+  readonly learn: { readonly backend: LearnBackend }
 }
 
 /**
@@ -47,6 +51,7 @@ function withDefaults(config: HostConfig): Settings {
     modes: config.modes ?? MODES,
     actions: config.actions ?? ACTIONS,
     setNoNewPrivileges: config.setNoNewPrivileges ?? false,
+    learn: { backend: config.learn?.backend ?? 'auto' },
   }
 }
 

@@ -8,9 +8,13 @@ import { isAlive } from '../host/processes.ts'
 import { isObject, parseJson } from '../json.ts'
 import { mergePolicies } from '../policy/merge.ts'
 import type { Store } from '../policy/store.ts'
+import { holdsKnown, knownCalls } from './known.ts'
+import { writeKnown } from './known-file.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
 import { decodeStream, type Hello, type Trace } from './stream.ts'
+
+const UNWATCHED = 'calls were not watched, as the policy held them, but it does not hold them now'
 
 /**
  * Merges every run that has ended, or whose tracer has, into its policy. The tracer writes a record's last line before the runtime can
@@ -25,14 +29,22 @@ export async function foldRuns(store: Store, name: string, table: SyscallTable):
       const note = readNote(store, name, run)
       const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
       if (trace === undefined) continue
-      const learned = policyOfRun(name, run, trace, note ?? {}, table)
+      const whole = holdsKnown(policy, trace.known, table) ? trace : { ...trace, damage: UNWATCHED }
+      const learned = policyOfRun(name, run, whole, note ?? {}, table)
       policy = policy === undefined ? learned : mergePolicies(policy, learned)
       folded.push(run)
     }
     return policy
   })
+  if (folded.length > 0) listKnown(store, name, table)
   for (const run of folded)
     for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+}
+
+/** For the next run. */
+function listKnown(store: Store, name: string, table: SyscallTable): void {
+  const text = store.readText(name)
+  if (text !== undefined) writeKnown(store, name, text, knownCalls(store.decode(name, text), table))
 }
 
 function readRecord(store: Store, name: string, run: string): Trace | undefined {

@@ -17,6 +17,11 @@ const MAX_NUMBER = 0x3fff_ffff
 /** __X32_SYSCALL_BIT of asm/unistd.h: the tracer leaves it out, filters see it. */
 const X32_BIT = 0x4000_0000
 
+/** The tracer's number of a call -> the one that filters see. */
+export function numberInFilters(arch: string, nr: number): number {
+  return arch === 'x32' ? nr + X32_BIT : nr
+}
+
 /** Two calls that the kernel itself puts into a program, at any time: every policy allows them (signal(7), restart_syscall(2)). */
 const KERNEL_CALLS = ['restart_syscall', 'rt_sigreturn']
 /** The same on 32-bit x86, where a handler without SA_SIGINFO returns by sigreturn. */
@@ -27,7 +32,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
   for (const { arch, nr, count } of trace.calls) {
     if (nr < 0 || nr > MAX_NUMBER) continue // no kernel has such a call: it ends in ENOSYS, allowed or not
     const architecture = arch as ArchitectureName
-    const number = architecture === 'x32' ? nr + X32_BIT : nr
+    const number = numberInFilters(arch, nr)
     architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
     const syscall = table.nameOf(arch, number)
     architectures[architecture].syscalls.push({
@@ -53,7 +58,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
 }
 
 function runOf(id: string, trace: Trace, note: Note): Run {
-  const { hello, program, finish, damage } = trace
+  const { hello, program, finish, known: unwatched, damage } = trace
   const { started, ...known } = note
   return {
     id,
@@ -67,7 +72,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
           },
         }),
     ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
-    backend: hello?.backend ?? 'ptrace-syscall',
+    backend: finish?.backend ?? hello?.backend ?? 'ptrace-syscall',
     detail: 'names',
     started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
     ...(finish === undefined ? {} : { ended: finish.ended }),
@@ -76,6 +81,9 @@ function runOf(id: string, trace: Trace, note: Note): Run {
     ...(finish?.exit === undefined ? {} : { exit: finish.exit }),
     calls: finish?.calls ?? trace.calls.reduce((sum, { count }) => sum + count, 0),
     distinct: trace.calls.length,
+    ...(finish?.counts === 'at-least' ? { counts: finish.counts } : {}),
+    ...(unwatched.length === 0 ? {} : { unwatched: unwatched.reduce((sum, { numbers }) => sum + numbers.length, 0) }),
+    ...(finish?.otherFilters === true ? { otherFilters: true } : {}),
     tasks: finish?.tasks ?? 0,
     lost: { tasks: finish?.lost.tasks ?? 0, calls: finish?.lost.calls ?? 0, writes: finish?.lost.writes ?? 0 },
   }

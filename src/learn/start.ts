@@ -1,12 +1,14 @@
 /** Starts the tracer on a container that is being created. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { LearnBackend } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
 import { readTrusted, writeAtomic } from '../host/files.ts'
 import { randomHex } from '../host/hash.ts'
 import { runTracer } from '../host/tracer.ts'
 import type { Store } from '../policy/store.ts'
+import { currentKnown } from './known-file.ts'
 import { NOTE, RECORD } from './pending.ts'
 import type { Note } from './run.ts'
 import { decodeStream } from './stream.ts'
@@ -16,20 +18,25 @@ export interface LearnRequest {
   readonly container: string
   readonly pid: number
   readonly image?: Image
+  /** The host's word on how to watch. */
+  readonly backend: LearnBackend
+  /** Whether the tracer may set no_new_privs on the container for the sake of a filter. */
+  readonly setNoNewPrivileges: boolean
 }
 
 /**
  * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, { policy, container, pid, image }: LearnRequest): void {
+export function startLearning(store: Store, request: LearnRequest): void {
+  const { policy, container, pid, image } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run])
+    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...wayOf(store, request)])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
         'TRACER_FAILED',
@@ -42,4 +49,16 @@ export function startLearning(store: Store, { policy, container, pid, image }: L
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error
   }
+}
+
+/** The tracer's options. A policy's first run knows no calls yet. */
+function wayOf(store: Store, { policy, backend, setNoNewPrivileges }: LearnRequest): string[] {
+  const known = backend === 'auto' || backend === 'ptrace-known' ? currentKnown(store, policy) : undefined
+  const way = backend === 'ptrace-known' && known === undefined ? 'ptrace-adaptive' : backend
+  return [
+    '--backend',
+    way,
+    ...(known === undefined ? [] : ['--known', known]),
+    ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
+  ]
 }

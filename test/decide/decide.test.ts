@@ -7,6 +7,7 @@ const settings: Settings = {
   modes: ['learn', 'enforce'],
   actions: ['errno', 'kill', 'log'],
   setNoNewPrivileges: false,
+  learn: { backend: 'auto' },
 }
 const learn = { 'io.sandbox.mode': 'learn', 'io.sandbox.policy': 'web' }
 const enforce = { 'io.sandbox.mode': 'enforce', 'io.sandbox.policy': 'web' }

@@ -54,7 +54,12 @@ const PROGRAMS: Record<string, BundleOptions & { racy?: string[] }> = {
   'exec from a thread': { args: ['/bin/execthread'], programs: ['execthread'] },
   'fork storm': { args: ['/bin/stress', '20'], programs: ['stress'] },
   'exec storm': {
-    args: ['/bin/busybox', 'sh', '-c', 'for i in 1 2 3 4 5 6 7 8 9; do /bin/exact; /bin/busybox uname; /bin/exact32; done; exit 3'],
+    args: [
+      '/bin/busybox',
+      'sh',
+      '-c',
+      'for i in 1 2 3 4 5 6 7 8 9; do /bin/exact; /bin/busybox uname; /bin/exact32; done; exit 3',
+    ],
     programs: ['exact32'],
   },
   'signals and group-stops': {
@@ -84,10 +89,21 @@ for (const [name, { racy = [], ...options }] of Object.entries(PROGRAMS)) {
     const all = [...expected, ...RACY].filter((call) => !call.includes('-')) // no list holds such numbers
     const ways: Record<string, { way: string[]; more?: BundleOptions; backend: string; known?: string[] }> = {
       trace: { way: TRACE, backend: 'ptrace-trace' },
-      'adaptive, no_new_privs': { way: ADAPTIVE, more: { ...options, noNewPrivileges: true }, backend: 'ptrace-adaptive' },
+      'adaptive, no_new_privs': {
+        way: ADAPTIVE,
+        more: { ...options, noNewPrivileges: true },
+        backend: 'ptrace-adaptive',
+      },
       'adaptive, not allowed': { way: ADAPTIVE, backend: 'ptrace-syscall' },
-      'nothing known': { way: ['--backend', 'ptrace-known', '--known', await knownFile(t, [])], backend: 'ptrace-known' },
-      'half known': { way: ['--backend', 'ptrace-known', '--known', await knownFile(t, some)], backend: 'ptrace-known', known: some },
+      'nothing known': {
+        way: ['--backend', 'ptrace-known', '--known', await knownFile(t, [])],
+        backend: 'ptrace-known',
+      },
+      'half known': {
+        way: ['--backend', 'ptrace-known', '--known', await knownFile(t, some)],
+        backend: 'ptrace-known',
+        known: some,
+      },
       'all known': { way: ['--known', await knownFile(t, all)], backend: 'ptrace-known', known: all },
     }
     for (const [how, { way, more = options, backend, known = [] }] of Object.entries(ways)) {
@@ -95,7 +111,8 @@ for (const [name, { racy = [], ...options }] of Object.entries(PROGRAMS)) {
       t.same([result.exitCode, result.stdout], [plain.result.exitCode, plain.result.stdout], `${how}: behaviour`)
       t.same(set([...seenOf(lines), ...known]), expected, `${how}: set`)
       t.match(finish, { complete: true, otherFilters: false, tasks: plain.finish.tasks, exit: plain.finish.exit }, how)
-      if (how === 'adaptive, no_new_privs') t.match(finish.backend, /^ptrace-(adaptive|syscall)$/) // by the number of calls
+      if (how === 'adaptive, no_new_privs')
+        t.match(finish.backend, /^ptrace-(adaptive|syscall)$/) // by the number of calls
       else t.equal(finish.backend, backend, how)
       const recordable = known.filter((call) => /:\d{1,3}$/.test(call)) // larger numbers are always watched
       t.same(unique(knownOf(lines)), unique(recordable), `${how}: names what it did not watch`)
@@ -103,4 +120,3 @@ for (const [name, { racy = [], ...options }] of Object.entries(PROGRAMS)) {
     }
   })
 }
-
