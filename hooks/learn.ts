@@ -13,23 +13,26 @@ import { requireHook } from '../src/oci/bundle.ts'
 import type { Store } from '../src/policy/store.ts'
 import { type HookContext, initPid } from './context.ts'
 
-export async function learn({ settings, state, store, decision }: HookContext): Promise<void> {
+/** Returns the hook's exit code. */
+export async function learn({ settings, state, store, decision }: HookContext): Promise<number> {
   switch (decision.kind) {
     case 'pass':
-      return
+      break
     case 'enforce':
       if (state.status !== 'stopped') requireHook(state.bundle, 'enforce')
-      return
+      break
     case 'learn':
-      if (state.status === 'stopped') return finishLearning(store, decision.policy, settings)
-      return startLearning(store, {
-        ...decision,
-        container: state.id,
-        pid: initPid(state, 'learn'),
-        backend: settings.learn.backend,
-        setNoNewPrivileges: settings.setNoNewPrivileges,
-      })
+      if (state.status === 'stopped') await finishLearning(store, decision.policy, settings)
+      else {
+        const pid = initPid(state, 'learn')
+        const {
+          setNoNewPrivileges,
+          learn: { backend },
+        } = settings
+        startLearning(store, { ...decision, container: state.id, pid, backend, setNoNewPrivileges })
+      }
   }
+  return 0
 }
 
 /** Merges the run into its policy, and compiles that, so that the first enforced start finds its filter in the cache. */

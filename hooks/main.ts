@@ -27,8 +27,12 @@ export async function runHook(args: readonly string[]): Promise<number> {
     const settings = loadSettings(config)
     store = settings.store
     state = decodeState(readStdin())
-    await HOOKS[name](hookContext(settings, state))
-    return 0
+    const context = hookContext(settings, state)
+    if (settings.logLevel === 'debug') {
+      const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
+      appendJournal(store, { event: 'decided', container: state.id, message }, 'debug')
+    }
+    return await HOOKS[name](context)
   } catch (cause) {
     const error = asSandboxError(cause)
     const message = oneLine(error)
@@ -39,7 +43,18 @@ export async function runHook(args: readonly string[]): Promise<number> {
       appendJournal(store, { event, code: error.code, container: state?.id, message })
     }
     return 1
+  } finally {
+    if (state?.status === 'stopped') await forgetShadow(state.bundle)
   }
+}
+
+/** What the shim has made for a container goes when the container has ended. Last, as it may be our current directory. */
+async function forgetShadow(bundle: string): Promise<void> {
+  const { collect, directoryOfShadow, forget } = await import('../src/shim/container.ts')
+  const directory = directoryOfShadow(bundle)
+  if (directory === undefined) return
+  forget(directory)
+  collect()
 }
 
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */

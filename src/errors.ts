@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'FILTER_UNPROVED'
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'
+  | 'RUNTIME_FAILED'
+  | 'CONTAINER_EXISTS'
   | 'INTERNAL'
 
 export class SandboxError extends Error {

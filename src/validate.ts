@@ -1,5 +1,6 @@
 /** What a validator compiled from a JSON Schema finds wrong, as lines for people: JSON pointer, what was expected, what was found. */
 import type { ErrorObject, ValidateFunction } from 'ajv'
+import { NAME_RULE } from './policy/name.ts'
 
 /** More problems than this are counted, not listed. */
 const MAX_PROBLEMS = 8
@@ -18,6 +19,13 @@ export function listProblems(problems: readonly string[]): string {
   return [...texts.slice(0, MAX_PROBLEMS), ...rest].join('; ')
 }
 
+/** What the patterns of the schemas mean, for people. */
+const PATTERNS: Readonly<Record<string, string>> = {
+  '^/': 'must be an absolute path',
+  '^(/.+|[^/]+)$': 'must be a name or an absolute path',
+  '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$': `must be a name (${NAME_RULE})`,
+}
+
 function describe({ instancePath, keyword, message, params, data }: ErrorObject): string {
   const at = instancePath || '/'
   switch (keyword) {
@@ -28,7 +36,7 @@ function describe({ instancePath, keyword, message, params, data }: ErrorObject)
     case 'enum':
       return `${at}: ${quote(data)} is not one of ${params.allowedValues.join(', ')}`
     default:
-      return `${at}: ${message}, found ${quote(data)}`
+      return `${at}: ${PATTERNS[params.pattern] ?? message}, found ${quote(data)}`
   }
 }
 

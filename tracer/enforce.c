@@ -7,6 +7,7 @@
 #include "message.h"
 #include "options.h"
 #include "seize.h"
+#include "state.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -15,13 +16,19 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: oci-sandbox-tracer enforce --pid PID --filter FILE [OPTION]...\n"
+    "Usage: oci-sandbox-tracer enforce {--pid PID | --state} --filter FILE [OPTION]...\n"
+    "       oci-sandbox-tracer enforce --joining --pid PID --container-pid PID --filter FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook and see to it that its\n"
     "program starts under the filters; the runtime's own system calls are not filtered. Any\n"
     "doubt after the hook has returned ends in SIGKILL for the container.\n"
     "\n"
     "  --pid PID             the container's init process, as in the state that the hook gets\n"
+    "  --state               take pid and id from the state that the runtime writes to standard input,\n"
+    "                        for use as a hook without anything in between\n"
+    "  --joining             --pid is no init but a process that is about to become `runc exec' or\n"
+    "                        alike: the filters are for the program that it starts in a container\n"
+    "  --container-pid PID   with --joining: the init process of that container\n"
     "  --filter FILE         a seccomp program: raw struct sock_filter[], little-endian, at most\n"
     "                        4096 instructions; up to 16 of them, installed in this order\n"
     "  --install early       install now, suspended until the program starts; needs\n"
@@ -31,7 +38,8 @@ static const char help[] =
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
     "  --journal FILE        append JSON lines: a refusal, and what happened after the hook's return\n"
-    "  --container ID        the container's id, for the journal\n"
+    "  --journal-level NAME  what to write there: error, warning, info (default) or debug\n"
+    "  --container ID        the container's id, for the journal (default: that of --state)\n"
     "  --help                print this text\n";
 
 static _Noreturn void refuse_attach(const struct enforce *enforce, const struct seize_failure *failure) {
@@ -48,17 +56,21 @@ static bool suspension_refused(const struct enforce *enforce, const struct seize
   return enforce->tasks.count == 0 && failure->tracer == 0 && (failure->error == EPERM || failure->error == EINVAL);
 }
 
-static bool try_early(struct enforce *enforce, bool last_resort) {
+/* False: filters cannot be suspended here, but there is another way to go. */
+static bool attach_suspending(struct enforce *enforce, bool last_resort) {
   struct seize_failure failure;
+  if (seize_process(enforce->init, ENFORCE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP, &enforce->tasks, &failure)) return true;
+  if (!suspension_refused(enforce, &failure)) refuse_attach(enforce, &failure);
+  if (!last_resort) return false;
+  daemon_refuse("cannot suspend filters in pid %d: %s (early installation needs CAP_SYS_ADMIN in the initial user"
+                " namespace, no seccomp filter on the hook itself and a kernel with CONFIG_CHECKPOINT_RESTORE; where"
+                " NO_NEW_PRIVS may be set, --allow-no-new-privs permits the other way)",
+                enforce->init, strerror(failure.error));
+}
+
+static bool try_early(struct enforce *enforce, bool last_resort) {
   int error;
-  if (!seize_process(enforce->init, ENFORCE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP, &enforce->tasks, &failure)) {
-    if (!suspension_refused(enforce, &failure)) refuse_attach(enforce, &failure);
-    if (!last_resort) return false;
-    daemon_refuse("cannot suspend filters in pid %d: %s (early installation needs CAP_SYS_ADMIN in the initial user"
-                  " namespace, no seccomp filter on the hook itself and a kernel with CONFIG_CHECKPOINT_RESTORE; where"
-                  " NO_NEW_PRIVS may be set, --allow-no-new-privs permits the other way)",
-                  enforce->init, strerror(failure.error));
-  }
+  if (!attach_suspending(enforce, last_resort)) return false;
   const char *problem = install_early(enforce, &error);
   if (!problem) return true;
   if (error == EACCES && !last_resort) return false;
@@ -71,15 +83,35 @@ static void attach_for_exec(struct enforce *enforce) {
   if (!seize_process(enforce->init, ENFORCE_OPTIONS, &enforce->tasks, &failure)) refuse_attach(enforce, &failure);
 }
 
+/* The runtime's processes have what is suspended taken over from it, and nothing to suspend. */
+static void run_joining(struct enforce *enforce, bool last_resort) {
+  int error;
+  const char *problem = join_begin(&enforce->join, &error);
+  if (problem)
+    daemon_refuse("cannot enforce in a process that pid %d starts in the container of pid %d: %s%s%s", enforce->join.runtime,
+                  enforce->join.container, problem, error ? ": " : "", error ? strerror(error) : "");
+  if (enforce->install == INSTALL_EXEC || !attach_suspending(enforce, last_resort)) {
+    enforce->install = INSTALL_EXEC;
+    attach_for_exec(enforce);
+  }
+  wait_deadline(0);
+  daemon_ready();
+  join_guard(enforce);
+}
+
 static void run(void *context) {
   struct enforce *enforce = context;
   /* If the runtime kills the hook the daemon's death must follow at once, and with it the container's. */
-  if (!journal_open(enforce->journal, enforce->container))
+  if (!journal_open(enforce->journal, enforce->container, enforce->journal_level))
     daemon_refuse("cannot open the journal %s: %s", enforce->journal, strerror(errno));
   if (!tasks_init(&enforce->tasks)) daemon_refuse("out of memory");
   wait_deadline(ENFORCE_PATIENCE);
-  bool exec_allowed = enforce->allow_no_new_privs;
-  if (enforce->install != INSTALL_EXEC && try_early(enforce, enforce->install == INSTALL_EARLY || !exec_allowed)) {
+  bool last_resort = enforce->install == INSTALL_EARLY || !enforce->allow_no_new_privs;
+  if (enforce->join.runtime) {
+    run_joining(enforce, last_resort);
+    return;
+  }
+  if (enforce->install != INSTALL_EXEC && try_early(enforce, last_resort)) {
     enforce->install = INSTALL_EARLY;
     journal_write("installed", enforce->init, "%d filter(s), suspended until the program starts", enforce->count);
   } else {
@@ -117,16 +149,29 @@ int enforce_command(int argc, char **argv) {
       {"install", required_argument, NULL, 'i'},       {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
       {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
+      {"state", no_argument, NULL, 's'},               {"joining", no_argument, NULL, 'J'},
+      {"container-pid", required_argument, NULL, 'C'}, {"journal-level", required_argument, NULL, 'L'},
       {0},
   };
-  static struct enforce enforce;
+  static struct enforce enforce = {.journal_level = JOURNAL_INFO};
+  static struct state state;
   const char *paths[FILTERS_MAX];
+  bool from_state = false, joining = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
       case 'p':
         if (!option_pid("--pid", optarg, &enforce.init)) return EXIT_USAGE;
+        break;
+      case 's':
+        from_state = true;
+        break;
+      case 'J':
+        joining = true;
+        break;
+      case 'C':
+        if (!option_pid("--container-pid", optarg, &enforce.join.container)) return EXIT_USAGE;
         break;
       case 'f':
         if (enforce.count == FILTERS_MAX) return message_usage("more than %d --filter options", FILTERS_MAX);
@@ -147,6 +192,10 @@ int enforce_command(int argc, char **argv) {
       case 'c':
         enforce.container = optarg;
         break;
+      case 'L':
+        if (!journal_parse_level(optarg, &enforce.journal_level))
+          return message_usage("--journal-level %s: expected error, warning, info or debug", optarg);
+        break;
       case 'h':
         return option_help(help);
       default:
@@ -154,11 +203,17 @@ int enforce_command(int argc, char **argv) {
     }
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (enforce.init == 0) return message_usage("--pid is missing");
+  if (from_state == (enforce.init != 0)) return message_usage("expected one of --pid and --state");
+  if (joining != (enforce.join.container != 0) || (joining && from_state))
+    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
+  if (joining) enforce.join.runtime = enforce.init;
   if (enforce.count == 0) return message_usage("--filter is missing");
-  if (!journal_open(enforce.journal, enforce.container))
+  bool known = !from_state || state_read(&state);
+  if (from_state && known) enforce.init = state.pid;
+  if (!enforce.container && state.id[0]) enforce.container = state.id;
+  if (!journal_open(enforce.journal, enforce.container, enforce.journal_level))
     return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
-  int status = start(&enforce, paths);
+  int status = known ? start(&enforce, paths) : EXIT_FAILED;
   if (status != 0) journal_write("refused", enforce.init, "%s", message_last());
   return status;
 }

@@ -3,13 +3,16 @@
 #define ENFORCE_H
 
 #include "filters.h"
+#include "join.h"
+#include "journal.h"
 #include "tasks.h"
 #include "wait.h"
 
 enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC };
 
 struct enforce {
-  pid_t init;
+  pid_t init;       /* the container's; or a process that joins it */
+  struct join join; /* runtime 0: the process is there already */
   struct filter filters[FILTERS_MAX];
   int count;
   enum install install; /* INSTALL_AUTO is decided before the hook returns */
@@ -17,6 +20,7 @@ struct enforce {
   bool log;
   const char *journal;
   const char *container; /* for the journal; NULL: not said */
+  enum journal_level journal_level;
   struct tasks tasks;
   int before; /* programs that were in the process before ours; -1: unknown */
 };
@@ -33,10 +37,21 @@ enum { ENFORCE_PATIENCE = 10 /* seconds for each step with the container's proce
    *error (EACCES: neither CAP_SYS_ADMIN nor NO_NEW_PRIVS there, and nothing was changed). */
 const char *install_early(struct enforce *enforce, int *error);
 
+/* The same in a process that has one thread and is in PTRACE_EVENT_STOP, where it stays. */
+const char *install_suspended(struct enforce *enforce, int *error);
+
 /* Install them at the PTRACE_EVENT_EXEC stop of the program. NULL, or what went wrong. */
 const char *install_at_exec(struct enforce *enforce);
 
 /* Hold the process until its program starts, see the filters into force and let go. */
 void guard(struct enforce *enforce);
+
+/* The process is at the PTRACE_EVENT_EXEC stop of its program: check what was installed early, or install now, and let go
+   with the filters in force. NULL, or what went wrong: it must die. */
+const char *guard_start_program(struct enforce *enforce);
+
+/* Resume a stopped tracee as it would have gone on; or detach it. */
+void guard_go_on(const struct wait_report *report);
+void guard_let_go(const struct wait_report *report);
 
 #endif

@@ -40,15 +40,19 @@ static void ask_for_survival(void) {
   close(fd);
 }
 
-static bool make_filter(const struct learn *learn, struct filter *filter) {
+/* Calls whose arguments are recorded must be seen each time. */
+static bool may_pass(const struct learn *learn, int abi, int nr) {
+  struct arch_call call = {.abi = abi, .nr = nr};
+  if (combinations_of(&learn->combinations, &call) != 0) return false;
+  if (learn->backend == LEARN_PTRACE_ADAPTIVE) return learn->record.regular[abi][nr].count > 0;
+  return learn->backend == LEARN_PTRACE_KNOWN && learn->filtered.pass.pass[abi][nr];
+}
+
+static bool make_filter(struct learn *learn, struct filter *filter) {
   static struct sock_filter program[BPF_MAXINSNS];
-  static struct allow seen;
-  const struct allow *allow = &learn->filtered.known; /* empty, but for LEARN_PTRACE_KNOWN */
-  if (learn->backend == LEARN_PTRACE_ADAPTIVE) {
-    for (int abi = 0; abi < arch_abi_count; abi++) {
-      for (int nr = 0; nr < ALLOW_NUMBERS; nr++) seen.pass[abi][nr] = learn->record.regular[abi][nr].count > 0;
-    }
-    allow = &seen;
+  struct allow *allow = &learn->filtered.pass;
+  for (int abi = 0; abi < arch_abi_count; abi++) {
+    for (int nr = 0; nr < ALLOW_NUMBERS; nr++) allow->pass[abi][nr] = may_pass(learn, abi, nr);
   }
   *filter = (struct filter){.instructions = program, .length = allow_program(allow, program)};
   return filter->length > 0;
@@ -83,8 +87,9 @@ static bool install_early(struct learn *learn) {
 /* What the runtime's init forks from here on has the filter too, and must have a tracer. PTRACE_O_SUSPEND_SECCOMP spares the runtime our
    stops; it is permitted to root only, and without it things are slower until the program starts. */
 bool filtered_attach(struct learn *learn, struct seize_failure *failure) {
-  bool wanted = learn->backend == LEARN_PTRACE_TRACE || learn->backend == LEARN_PTRACE_KNOWN;
-  unsigned long set = wanted ? options(learn, true) : BEFORE_PROGRAM;
+  bool joining = learn->join.runtime != 0; /* then it is not known yet which process will be the program's */
+  bool wanted = !joining && (learn->backend == LEARN_PTRACE_TRACE || learn->backend == LEARN_PTRACE_KNOWN);
+  unsigned long set = wanted ? options(learn, true) : joining ? IN_PROGRAM : BEFORE_PROGRAM;
   bool attached = wanted && seize_process(learn->init, set | PTRACE_O_SUSPEND_SECCOMP, &learn->tasks, failure);
   if (!attached && learn->tasks.count > 0) return false;
   if (!attached && !seize_process(learn->init, set, &learn->tasks, failure)) return false;
@@ -131,7 +136,7 @@ static void mark_process(struct learn *learn, pid_t tid) {
 }
 
 /* Needs CAP_SYS_ADMIN or NO_NEW_PRIVS in the task, which is set where --allow-no-new-privs permits it. */
-static bool install(const struct learn *learn, pid_t tid) {
+static bool install(struct learn *learn, pid_t tid) {
   static const uint64_t no_new_privs[6] = {PR_SET_NO_NEW_PRIVS, 1};
   struct filter filter;
   struct remote remote;

@@ -62,6 +62,7 @@ bool follow_still_ours(pid_t tid, void *context) {
 static void finish(struct learn *learn, const char *reason, int patience) {
   char sha256[DIGEST_HEX_SIZE];
   if (digest_take(&learn->digest, patience, sha256)) learn_line_program(learn, sha256);
+  combinations_finish(&learn->combinations, &learn->stream);
   record_finish(&learn->record);
   learn_line_finish(learn, reason);
   learn->finished = true;
@@ -156,6 +157,10 @@ void learn_follow(struct learn *learn) {
   size_t turns = 0;
   catch_termination();
   ask_for_precedence();
+  if (learn->join.runtime) { /* at its execve already */
+    stops_begin_recording(learn);
+    follow_resume(learn, tasks_find(&learn->tasks, learn->init), learn->init, 0);
+  }
   while (!terminated || !may_terminate(learn)) {
     if (++turns > 64 + 4 * learn->tasks.count) {
       turns = 0;

@@ -14,6 +14,9 @@ void follow_forget(struct learn *learn, pid_t tid);
 /* Is the task still a tracee or a child of ours? (For tasks_keep().) */
 bool follow_still_ours(pid_t tid, void *context);
 
+/* At the PTRACE_EVENT_EXEC stop of the program. */
+void stops_begin_recording(struct learn *learn);
+
 /* Answer a syscall stop, a PTRACE_EVENT_SECCOMP stop (calls.c), any other stop (stops.c). */
 void calls_on_syscall(struct learn *learn, pid_t tid);
 void calls_on_seccomp(struct learn *learn, pid_t tid);

@@ -6,12 +6,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-static void go_on(const struct wait_report *report) {
+void guard_go_on(const struct wait_report *report) {
   if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
   else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
 }
 
-static void let_go(const struct wait_report *report) {
+void guard_let_go(const struct wait_report *report) {
   ptrace(PTRACE_SETOPTIONS, report->tid, NULL, 0);
   ptrace(PTRACE_DETACH, report->tid, NULL, wait_pending_signal(report));
 }
@@ -26,7 +26,7 @@ static void let_everyone_go(struct enforce *enforce) {
   }
   wait_deadline(ENFORCE_PATIENCE);
   while (wait_take(-1, &report)) {
-    if (report.kind == WAIT_STOPPED) let_go(&report);
+    if (report.kind == WAIT_STOPPED) guard_let_go(&report);
   }
 }
 
@@ -36,7 +36,7 @@ static void put_to_death(const struct enforce *enforce, const char *reason) {
   kill(enforce->init, SIGKILL); /* the id is still its own: nobody can reap a tracee before us */
   journal_write("killed", enforce->init, "%s", reason);
   while (wait_take(-1, &report)) {
-    if (report.kind == WAIT_STOPPED) go_on(&report);
+    if (report.kind == WAIT_STOPPED) guard_go_on(&report);
     else if (report.tid == enforce->init) return; /* its children die with us */
   }
 }
@@ -49,20 +49,23 @@ static const char *check_early(const struct enforce *enforce) {
   return NULL;
 }
 
-static void on_program(struct enforce *enforce) {
+const char *guard_start_program(struct enforce *enforce) {
   wait_deadline(ENFORCE_PATIENCE);
   const char *problem = enforce->install == INSTALL_EARLY ? check_early(enforce) : install_at_exec(enforce);
   wait_deadline(0);
   /* Clearing the options ends the suspension: from here on the filters are in force. */
   if (!problem && ptrace(PTRACE_SETOPTIONS, enforce->init, NULL, 0) != 0) problem = "cannot end the suspension of filters";
   if (!problem && ptrace(PTRACE_DETACH, enforce->init, NULL, 0) != 0) problem = "cannot detach from the process";
-  if (problem) {
-    put_to_death(enforce, problem);
-    return;
-  }
-  journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count,
-                enforce->install == INSTALL_EARLY ? "early" : "at exec");
-  let_everyone_go(enforce);
+  if (!problem)
+    journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count,
+                  enforce->install == INSTALL_EARLY ? "early" : "at exec");
+  return problem;
+}
+
+static void on_program(struct enforce *enforce) {
+  const char *problem = guard_start_program(enforce);
+  if (problem) put_to_death(enforce, problem);
+  else let_everyone_go(enforce);
 }
 
 static void track(struct enforce *enforce, const struct wait_report *report) {
@@ -89,6 +92,6 @@ void guard(struct enforce *enforce) {
       on_program(enforce);
       return;
     }
-    if (report.kind == WAIT_STOPPED) go_on(&report);
+    if (report.kind == WAIT_STOPPED) guard_go_on(&report);
   }
 }

@@ -7,15 +7,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-const char *install_early(struct enforce *enforce, int *error) {
+const char *install_suspended(struct enforce *enforce, int *error) {
   struct remote remote;
   pid_t tid = enforce->init;
-  const char *problem = "cannot stop the process";
-  if (implant_stop(tid) == 0) {
-    enforce->before = filters_installed(tid);
-    problem = "cannot read filters back";
-    if (enforce->before >= 0) problem = remote_begin(&remote, tid) == 0 ? NULL : "cannot take the process over";
-  }
+  const char *problem = "cannot read filters back";
+  enforce->before = filters_installed(tid);
+  if (enforce->before >= 0) problem = remote_begin(&remote, tid) == 0 ? NULL : "cannot take the process over";
   *error = errno;
   if (!problem) {
     problem = implant(&remote, enforce->filters, enforce->count,
@@ -30,7 +27,16 @@ const char *install_early(struct enforce *enforce, int *error) {
     *error = EIO;
     problem = "the filters in the process are not those that were meant";
   }
-  if (!problem || *error == EACCES) ptrace(PTRACE_CONT, tid, NULL, 0);
+  return problem;
+}
+
+const char *install_early(struct enforce *enforce, int *error) {
+  if (implant_stop(enforce->init) != 0) {
+    *error = errno;
+    return "cannot stop the process";
+  }
+  const char *problem = install_suspended(enforce, error);
+  if (!problem || *error == EACCES) ptrace(PTRACE_CONT, enforce->init, NULL, 0);
   return problem;
 }
 

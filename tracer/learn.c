@@ -9,6 +9,7 @@
 #include "options.h"
 #include "procfs.h"
 #include "seize.h"
+#include "state.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,29 +25,37 @@ enum {
 };
 
 static const char help[] =
-    "Usage: oci-sandbox-tracer learn --pid PID --output FILE [OPTION]...\n"
+    "Usage: oci-sandbox-tracer learn {--pid PID | --state} --output FILE [OPTION]...\n"
+    "       oci-sandbox-tracer learn --joining --pid PID --container-pid PID --output FILE [OPTION]...\n"
     "\n"
     "Attach to a container's init from a prestart or createRuntime hook, return, and record\n"
     "from the start of its program on every system call of the container.\n"
     "\n"
     "  --pid PID            the container's init process, as in the state that the hook gets\n"
+    "  --state              take pid from the state that the runtime writes to standard input\n"
+    "  --joining            --pid is no init but a process that is about to become `runc exec' or alike:\n"
+    "                       record the program that it starts in a container\n"
+    "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
     "  --backend NAME       how to watch: auto (default), ptrace-syscall, ptrace-trace, ptrace-adaptive,\n"
     "                       ptrace-known\n"
     "  --known FILE         calls that need not be watched, as lines of ABI and number (x86_64 0)\n"
     "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (2000)\n"
     "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
+    "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
 
 struct arguments {
   pid_t pid;
+  pid_t joined; /* --container-pid; 0: none */
   const char *output;
   const char *run_id;
   enum learn_backend backend;
   struct filtered filtered;
   bool known; /* --known was given */
+  const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
 };
 
@@ -88,7 +97,7 @@ void learn_line_known(struct learn *learn, int abi) {
   const char *separator = "";
   text_format(&line, "{\"event\":\"known\",\"arch\":\"%s\",\"numbers\":[", arch_abi_names[abi]);
   for (int nr = 0; nr < ALLOW_NUMBERS; nr++) {
-    if (!learn->filtered.known.pass[abi][nr]) continue;
+    if (!learn->filtered.pass.pass[abi][nr]) continue;
     text_format(&line, "%s%d", separator, nr);
     separator = ",";
   }
@@ -158,13 +167,15 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
   if (arguments->run_id) text_json_string(&line, arguments->run_id);
   else text_format(&line, "null");
-  text_format(&line, ",\"backend\":\"%s\",\"kernel\":", backends[learn->backend]);
+  text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", backends[learn->backend],
+              learn->combinations.wanted ? "args" : "names");
   text_json_string(&line, name.release);
   text_format(&line, ",\"machine\":");
   text_json_string(&line, name.machine);
   text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
               (unsigned long long)procfs_own_start());
   text_json_string(&line, boot);
+  if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
   text_format(&line, ",\"started\":");
   text_json_now(&line);
   text_bytes(&line, "}", 1);
@@ -210,6 +221,17 @@ static enum learn_backend choose_backend(const struct arguments *arguments) {
   return arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE;
 }
 
+static void look_at_joined(struct learn *learn, const struct arguments *arguments) {
+  int error;
+  if (arguments->joined == 0) return;
+  learn->join.runtime = arguments->pid;
+  learn->join.container = arguments->joined;
+  const char *problem = join_begin(&learn->join, &error);
+  if (problem)
+    daemon_refuse("cannot learn what pid %d starts in the container of pid %d: %s%s%s", arguments->pid, arguments->joined,
+                  problem, error ? ": " : "", error ? strerror(error) : "");
+}
+
 static void run(void *context) {
   const struct arguments *arguments = context;
   static struct learn learn; /* large, and zero to begin with */
@@ -219,7 +241,11 @@ static void run(void *context) {
   learn.filtered = arguments->filtered;
   learn.filtered.automatic = arguments->backend == LEARN_AUTO;
   if (learn.backend != LEARN_PTRACE_ADAPTIVE) learn.filtered.patience = 0;
+  if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
+    daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
+                  arguments->combinations, COMBINATIONS_NUMBERS);
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
+  look_at_joined(&learn, arguments);
   /* Attach first: only then does a failure leave no file behind. */
   attach(&learn);
   create_stream(&learn, arguments);
@@ -229,7 +255,7 @@ static void run(void *context) {
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
   }
   daemon_ready();
-  learn_follow(&learn);
+  if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
 
@@ -238,16 +264,30 @@ int learn_command(int argc, char **argv) {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
+      {"arguments", required_argument, NULL, 'g'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {0},
+      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
+      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
+      {0},
   };
   static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE};
+  static struct state state;
+  bool from_state = false, joining = false;
   int option;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
       case 'p':
         if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
+        break;
+      case 's':
+        from_state = true;
+        break;
+      case 'J':
+        joining = true;
+        break;
+      case 'C':
+        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
         break;
       case 'o':
         arguments.output = optarg;
@@ -256,7 +296,7 @@ int learn_command(int argc, char **argv) {
         if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
         break;
       case 'k':
-        if (!known_load(&arguments.filtered.known, optarg)) return EXIT_FAILED;
+        if (!known_load(&arguments.filtered.pass, optarg)) return EXIT_FAILED;
         arguments.known = true;
         break;
       case 't':
@@ -264,6 +304,9 @@ int learn_command(int argc, char **argv) {
         break;
       case 'n':
         arguments.filtered.allow_no_new_privs = true;
+        break;
+      case 'g':
+        arguments.combinations = optarg;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
@@ -279,8 +322,12 @@ int learn_command(int argc, char **argv) {
     }
   }
   if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (arguments.pid == 0) return message_usage("--pid is missing");
+  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
+  if (joining != (arguments.joined != 0) || (joining && from_state))
+    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
   if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
+  if (from_state && !state_read(&state)) return EXIT_FAILED;
+  if (from_state) arguments.pid = state.pid;
   return daemon_start(run, &arguments);
 }

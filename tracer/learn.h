@@ -3,7 +3,9 @@
 #define LEARN_H
 
 #include "allow.h"
+#include "combinations.h"
 #include "digest.h"
+#include "join.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -13,7 +15,7 @@ enum learn_backend { LEARN_AUTO, LEARN_PTRACE_SYSCALL, LEARN_PTRACE_TRACE, LEARN
 
 /* What the filters of a run are and where it stands with them. */
 struct filtered {
-  struct allow known;        /* LEARN_PTRACE_KNOWN: calls that need not be watched */
+  struct allow pass;         /* calls that need not be watched: LEARN_PTRACE_KNOWN, those of --known */
   bool automatic;            /* the backend was chosen by us: rather slow than with less to see */
   bool allow_no_new_privs;   /* NO_NEW_PRIVS may be set in the container for the sake of a filter */
   uint64_t patience;         /* LEARN_PTRACE_ADAPTIVE: calls without a first sight that must pass before a filter */
@@ -27,11 +29,13 @@ struct filtered {
 };
 
 struct learn {
-  pid_t init; /* the container's init, thread-group id */
+  pid_t init; /* the container's init, thread-group id; with a runtime that joins it, the program that this starts there */
+  struct join join; /* runtime 0: none */
   enum learn_backend backend; /* never LEARN_AUTO */
   struct filtered filtered;
   struct stream stream;
   struct record record;
+  struct combinations combinations;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

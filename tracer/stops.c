@@ -6,7 +6,7 @@
 
 #include <signal.h>
 
-static void begin_recording(struct learn *learn) {
+void stops_begin_recording(struct learn *learn) {
   /* Before, threads only were followed, or more, but not recorded: what the runtime forks (hooks) is not the container's
      program. */
   filtered_begin(learn, tasks_find(&learn->tasks, learn->init));
@@ -36,7 +36,7 @@ static void on_exec(struct learn *learn, pid_t tid) {
   struct task *task = tasks_find(&learn->tasks, tid);
   ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former);
   if (former != 0 && (pid_t)former != tid) task = take_over(learn, (pid_t)former, tid);
-  if (tid == learn->init && !learn->recording && !learn->finished) begin_recording(learn);
+  if (tid == learn->init && !learn->recording && !learn->finished) stops_begin_recording(learn);
   follow_resume(learn, task, tid, 0);
 }
 

@@ -10,6 +10,7 @@ const EXIT_USAGE = 2
 async function main(args: readonly string[]): Promise<number> {
   // The hooks are the one thing that is loaded at once: each import() costs them half a millisecond.
   if (args[0] === 'hook' && !args.includes('--help') && !args.includes('-h')) return runHook(args.slice(1))
+  if (args[0] === 'shim') return (await import('../shim/main.ts')).runShim(args.slice(1))
   const { dispatch } = await import('./dispatch.ts')
   return dispatch(args)
 }

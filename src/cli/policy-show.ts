@@ -1,9 +1,11 @@
 import type { PolicyDocument, Run } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { architecturesOf, encodePolicy } from '../policy/document.ts'
+import { isUnrestricted } from '../policy/learned.ts'
 import { syscallKey } from '../policy/syscalls.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
+import { describeArguments } from './policy-arguments.ts'
 import { count, fill, table } from './text.ts'
 
 export const policyShow: Command = {
@@ -12,11 +14,15 @@ export const policyShow: Command = {
   summary: 'Show a policy: what it allows, and which runs it was learned from.',
   details:
     'POLICY is the name of a policy in the store, or a path with a slash. A call that is marked with * is allowed with certain arguments only.',
-  options: { json: { type: 'boolean', help: 'the policy document itself' } },
+  options: {
+    arguments: { type: 'boolean', help: 'also the arguments that calls were seen with, and how they were widened' },
+    json: { type: 'boolean', help: 'the policy document itself' },
+  },
   arity: [1, 1],
   async run({ operands, store, flag }) {
     const policy = await loadPolicy(store, operands[0] as string)
-    print(flag('json') ? encodePolicy(policy) : describe(policy))
+    if (flag('json')) print(encodePolicy(policy))
+    else print(describe(policy) + (flag('arguments') ? describeArguments(policy) : ''))
     return 0
   },
 }
@@ -36,7 +42,7 @@ function describe(policy: PolicyDocument): string {
     )
     text.push(
       fill(
-        syscalls.map((syscall) => syscallKey(syscall) + (syscall.rules === undefined ? '' : '*')),
+        syscalls.map((syscall) => syscallKey(syscall) + (isUnrestricted(syscall) ? '' : '*')),
         '  ',
       ),
     )

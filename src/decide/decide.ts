@@ -1,9 +1,10 @@
 /** Annotations + the host's configuration -> what to do. Pure. */
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
-import { type Detail, decodeAnnotations, type ViolationAction } from '../oci/annotations.ts'
-import { imageOf } from '../oci/image.ts'
+import { type Detail, decodeAnnotations, type Request, type ViolationAction } from '../oci/annotations.ts'
+import { imageOf, isPodSandbox } from '../oci/image.ts'
 import { policyNameOfImage } from '../policy/name.ts'
+import { type Required, requiredOf } from './required.ts'
 import type { Settings } from './settings.ts'
 
 export type Decision =
@@ -11,19 +12,43 @@ export type Decision =
   | { readonly kind: 'learn'; readonly policy: string; readonly detail: Detail; readonly image?: Image }
   | { readonly kind: 'enforce'; readonly policy: string; readonly action: ViolationAction }
 
+/** The actions from the one that refuses nothing to the one that ends the process. */
+const STRICTNESS: readonly ViolationAction[] = ['log', 'errno', 'kill']
+
 /** Throws ANNOTATION_INVALID, NOT_PERMITTED or POLICY_UNNAMED: the container must then not start. */
 export function decide(annotations: Readonly<Record<string, string>>, settings: Settings): Decision {
-  const request = decodeAnnotations(annotations)
-  if (request === undefined) return { kind: 'pass' }
   const image = imageOf(annotations)
-  const policy = request.policy ?? policyOf(image)
-  permit('mode', request.mode, settings.modes)
+  const podSandbox = isPodSandbox(annotations)
+  const required = requiredOf(settings.required, { image, podSandbox })
+  // A pod's annotations mean its containers; its sandbox is held to something only where the host says so.
+  if (podSandbox && required === undefined) return { kind: 'pass' }
+  const request: Request | undefined = decodeAnnotations(annotations, required?.mode) ?? required
+  if (request === undefined) return { kind: 'pass' }
+  permitMode(request, required, settings)
+  const policy = required?.policy ?? request.policy ?? policyOf(image)
   if (request.mode === 'learn') {
     return { kind: 'learn', policy, detail: request.detail ?? 'names', ...(image === undefined ? {} : { image }) }
   }
-  const action = request.action ?? (settings.actions[0] as ViolationAction)
-  permit('action', action, settings.actions)
-  return { kind: 'enforce', policy, action }
+  return { kind: 'enforce', policy, action: actionOf(request, required, settings) }
+}
+
+/** The host's requirement goes first; what it does not settle, its lists of what may be asked for do. */
+function permitMode({ mode, policy }: Request, required: Required | undefined, { modes }: Settings): void {
+  if (required?.mode === 'enforce' && mode !== 'enforce') refuse(`mode=${mode}`, 'requires enforce')
+  if (required?.policy !== undefined && policy !== undefined && policy !== required.policy) {
+    refuse(`policy=${policy}`, `requires the policy ${required.policy}`)
+  }
+  if (mode !== required?.mode) permit('mode', mode, modes)
+}
+
+function actionOf({ action }: Request, required: Required | undefined, { actions }: Settings): ViolationAction {
+  const first = actions[0] as ViolationAction
+  if (action === undefined) return first
+  permit('action', action, actions)
+  if (required?.mode === 'enforce' && STRICTNESS.indexOf(action) < STRICTNESS.indexOf(first)) {
+    refuse(`action=${action}`, `requires enforce, with ${first} or a stricter action`)
+  }
+  return action
 }
 
 function policyOf(image: Image | undefined): string {
@@ -36,10 +61,12 @@ function policyOf(image: Image | undefined): string {
 }
 
 function permit(what: string, value: string, allowed: readonly string[]): void {
-  if (allowed.includes(value)) return
-  const permitted = allowed.length === 0 ? 'none' : allowed.join(', ')
+  if (!allowed.includes(value)) refuse(`${what}=${value}`, `permits: ${allowed.join(', ') || 'none'}`)
+}
+
+function refuse(annotation: string, reason: string): never {
   throw new SandboxError(
     'NOT_PERMITTED',
-    `annotation io.sandbox.${what}=${value} is not permitted on this host (its configuration permits: ${permitted})`,
+    `annotation io.sandbox.${annotation} is not permitted on this host (its configuration ${reason})`,
   )
 }

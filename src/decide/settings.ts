@@ -3,14 +3,19 @@ import { SandboxError } from '../errors.ts'
 import type { HostConfig } from '../generated/config.ts'
 import { validateConfig } from '../generated/validate.js'
 import { readTrusted } from '../host/files.ts'
+import type { LogLevel } from '../host/journal.ts'
 import { parseObject } from '../json.ts'
 import { ACTIONS, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'
-import { schemaProblems } from '../validate.ts'
+import { listProblems, schemaProblems } from '../validate.ts'
+import { type Requirement, requirementProblems } from './required.ts'
 
 export const DEFAULT_CONFIG = '/etc/oci-sandbox/config.json'
 export const DEFAULT_STORE = '/var/lib/oci-sandbox'
+export const DEFAULT_RUNTIME = 'runc'
 
-/** How containers are watched: the tracer chooses, or the host. */
+/** How a policy is put into force; auto chooses among the others. */
+export type EnforceMethod = NonNullable<NonNullable<HostConfig['enforce']>['method']>
+/** How a container that learns is watched; auto chooses among the others. */
 export type LearnBackend = NonNullable<NonNullable<HostConfig['learn']>['backend']>
 
 /** The configuration with every default filled in. */
@@ -19,7 +24,13 @@ export interface Settings {
   readonly modes: readonly Mode[]
   readonly actions: readonly ViolationAction[]
   readonly setNoNewPrivileges: boolean
+  /** The runtime that the shim becomes: a name or an absolute path. */
+  readonly runtime: string
+  readonly enforce: { readonly method: EnforceMethod }
   readonly learn: { readonly backend: LearnBackend }
+  /** The first that matches a container holds. */
+  readonly required: readonly Requirement[]
+  readonly logLevel: LogLevel
 }
 
 /**
@@ -42,16 +53,24 @@ function decode(text: string, file: string): HostConfig {
   })
   const problems = schemaProblems(validateConfig, value)
   if (problems !== undefined) throw invalid(file, problems)
-  return value as HostConfig
+  const config = value as HostConfig
+  const contradictions = requirementProblems(config.required ?? [])
+  if (contradictions.length > 0) throw invalid(file, listProblems(contradictions))
+  return config
 }
 
-function withDefaults(config: HostConfig): Settings {
+/** The settings of a configuration in which the rest is left out. */
+export function withDefaults(config: HostConfig): Settings {
   return {
     store: config.store ?? DEFAULT_STORE,
     modes: config.modes ?? MODES,
     actions: config.actions ?? ACTIONS,
     setNoNewPrivileges: config.setNoNewPrivileges ?? false,
+    runtime: config.runtime ?? DEFAULT_RUNTIME,
+    enforce: { method: config.enforce?.method ?? 'auto' },
     learn: { backend: config.learn?.backend ?? 'auto' },
+    required: config.required ?? [],
+    logLevel: config.logLevel ?? 'info',
   }
 }
 

@@ -1,6 +1,6 @@
 /** Puts a filter into force in a container that is being created. */
-import { journalPath } from '../host/journal.ts'
-import { becomeTracer } from '../host/tracer.ts'
+import { journalPath, type LogLevel } from '../host/journal.ts'
+import { handOverToTracer } from '../host/tracer.ts'
 
 export interface Installation {
   readonly pid: number
@@ -10,26 +10,29 @@ export interface Installation {
   readonly filter: string
   readonly store: string
   readonly setNoNewPrivileges: boolean
+  /** What the helper writes into the journal. */
+  readonly logLevel: LogLevel
 }
 
 /**
- * Ends this process (exit code 0) when the filter is in the container's init process, suspended until the program's execve; from
- * then on it holds the program and nothing else. If anything fails after that, the tracer ends the container. Where the process
- * cannot be replaced by the tracer, returns instead. Throws TRACER_FAILED.
+ * Returns when the filter is in the container's init process, suspended until the program's execve; from then on it holds the program
+ * and nothing else. If anything fails after that, the tracer ends the container. The result is the hook's exit code: where it is not 0,
+ * the tracer has said and journalled why. Throws TRACER_FAILED.
  */
-export function installFilter({ pid, container, filter, store, setNoNewPrivileges }: Installation): void {
-  const permission = setNoNewPrivileges ? ['--allow-no-new-privs'] : []
-  becomeTracer([
-    'enforce',
-    '--pid',
-    String(pid),
-    '--filter',
-    filter,
-    '--log',
-    '--journal',
-    journalPath(store),
-    '--container',
-    container,
-    ...permission,
-  ])
+export function installFilter({ pid, container, ...rest }: Installation): number {
+  return handOverToTracer(['enforce', '--pid', String(pid), '--container', container, ...tracerArguments(rest)])
+}
+
+/** The helper's arguments besides those that name the process. */
+export function tracerArguments({
+  filter,
+  store,
+  setNoNewPrivileges,
+  logLevel,
+}: Omit<Installation, 'pid' | 'container'>): string[] {
+  return [
+    ...['--filter', filter, '--log', '--journal', journalPath(store)],
+    ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
+    ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
+  ]
 }

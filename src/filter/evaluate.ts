@@ -1,7 +1,8 @@
 /** What a policy says of one call: the meaning that a compiled filter must have. Pure. */
 import type { Comparison, PolicyDocument } from '../generated/policy.ts'
-import type { ArchitectureName } from '../policy/document.ts'
+import { type ArchitectureName, architecturesOf } from '../policy/document.ts'
 import { decodeUint64 } from '../policy/uint64.ts'
+import { widenPolicy } from '../policy/widen.ts'
 
 export type Verdict = 'allow' | 'refuse' | 'enosys'
 
@@ -14,14 +15,13 @@ export interface ResolvedArchitecture {
   readonly allowed: ReadonlyMap<number, readonly Comparison[][] | null>
 }
 
-/** Resolves the names of a policy; `unresolved` collects the JSON pointers of those that are no syscall. */
+/** Widens what was learned to rules and resolves the names of a policy; `unresolved` collects the JSON pointers of those that are no syscall. */
 export function resolvePolicy(
   policy: PolicyDocument,
   resolve: (architecture: ArchitectureName, name: string) => number | undefined,
   unresolved: string[],
 ): ResolvedArchitecture[] {
-  return Object.entries(policy.architectures).map(([key, architecture]) => {
-    const name = key as ArchitectureName
+  return architecturesOf(widenPolicy(policy)).map(([name, architecture]) => {
     const allowed = new Map<number, readonly Comparison[][] | null>()
     for (const [index, syscall] of architecture.syscalls.entries()) {
       const number = syscall.number ?? resolve(name, syscall.name as string)

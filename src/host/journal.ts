@@ -9,6 +9,24 @@ export function journalPath(store: string): string {
   return join(store, 'journal.ndjson')
 }
 
+/** From what is always written to what is written only on request. */
+export const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Graver than info; every other event is info. The same levels as in tracer/journal.c. */
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  refused: 'error',
+  failed: 'error',
+  killed: 'error',
+  ended: 'warning',
+  decided: 'debug',
+}
+
+/** Whether an event goes into a journal of this level. */
+export function isLogged(event: string, level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(LEVELS[event] ?? 'info') <= LOG_LEVELS.indexOf(level)
+}
+
 export interface JournalEntry {
   readonly event: string
   readonly code?: string
@@ -16,8 +34,9 @@ export interface JournalEntry {
   readonly message: string
 }
 
-/** Appends an entry, in one write. Never throws: what is being reported must not be hidden by a journal that cannot be written. */
-export function appendJournal(store: string, entry: JournalEntry): void {
+/** Appends an entry that the level asks for, in one write. Never throws: what is being reported must not be hidden by a journal that cannot be written. */
+export function appendJournal(store: string, entry: JournalEntry, level: LogLevel = 'info'): void {
+  if (!isLogged(entry.event, level)) return
   try {
     const path = journalPath(store)
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW

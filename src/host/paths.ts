@@ -26,3 +26,7 @@ export function tracerPath(): string {
   }
   return found
 }
+
+/** What is kept about running containers, until the next boot. */
+export const RUN_DIRECTORY =
+  process.geteuid?.() === 0 ? '/run/oci-sandbox' : `/run/user/${process.geteuid?.()}/oci-sandbox`

@@ -33,8 +33,8 @@ export function holdsKnown(
   return known.every(({ arch, numbers }) => numbers.every((nr) => architectures.get(arch)?.has(keyOf(arch, nr, table))))
 }
 
-function isUnconditional({ rules }: AllowedSyscall): boolean {
-  return rules === undefined
+function isUnconditional({ rules, learned }: AllowedSyscall): boolean {
+  return rules === undefined && learned === undefined
 }
 
 function keyOf(arch: string, nr: number, table: SyscallTable): string {

@@ -1,6 +1,7 @@
 /** Trace -> the policy of that one run. Pure. */
 import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, Image, PolicyDocument, Run } from '../generated/policy.ts'
+import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
 import type { Trace } from './stream.ts'
 
@@ -29,16 +30,20 @@ const ALWAYS: Partial<Record<ArchitectureName, readonly string[]>> = { x86: [...
 
 export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
-  for (const { arch, nr, count } of trace.calls) {
+  const detail = trace.hello?.detail
+  for (const { arch, nr, count, learned } of trace.calls) {
     if (nr < 0 || nr > MAX_NUMBER) continue // no kernel has such a call: it ends in ENOSYS, allowed or not
     const architecture = arch as ArchitectureName
     const number = numberInFilters(arch, nr)
-    architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
     const syscall = table.nameOf(arch, number)
+    // The lines of its arguments were lost: nothing is known of it that could be allowed.
+    if (learned === undefined && detail === 'args' && argumentsOf(arch, syscall ?? '').length > 0) continue
+    architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
     architectures[architecture].syscalls.push({
       ...(syscall === undefined ? { number } : { name: syscall }),
       count,
       since: id,
+      ...(learned === undefined || learned === 'any' ? {} : { learned }),
     })
   }
   for (const [architecture, { syscalls }] of Object.entries(architectures)) {
@@ -73,7 +78,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
         }),
     ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
     backend: finish?.backend ?? hello?.backend ?? 'ptrace-syscall',
-    detail: 'names',
+    detail: hello?.detail ?? 'names',
     started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
     ...(finish === undefined ? {} : { ended: finish.ended }),
     complete: finish?.complete === true && damage === undefined,

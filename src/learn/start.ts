@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import type { LearnBackend } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
+import { TRACER_ARGUMENTS } from '../generated/tracer-arguments.ts'
 import { readTrusted, writeAtomic } from '../host/files.ts'
 import { randomHex } from '../host/hash.ts'
 import { runTracer } from '../host/tracer.ts'
+import type { Detail } from '../oci/annotations.ts'
 import type { Store } from '../policy/store.ts'
 import { currentKnown } from './known-file.ts'
 import { NOTE, RECORD } from './pending.ts'
@@ -17,6 +19,7 @@ export interface LearnRequest {
   readonly policy: string
   readonly container: string
   readonly pid: number
+  readonly detail: Detail
   readonly image?: Image
   /** The host's word on how to watch. */
   readonly backend: LearnBackend
@@ -29,14 +32,15 @@ export interface LearnRequest {
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
 export function startLearning(store: Store, request: LearnRequest): void {
-  const { policy, container, pid, image } = request
+  const { policy, container, pid, detail, image } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...wayOf(store, request)])
+    const options = [...wayOf(store, request), ...detailOptions(detail)]
+    runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
         'TRACER_FAILED',
@@ -61,4 +65,8 @@ function wayOf(store: Store, { policy, backend, setNoNewPrivileges }: LearnReque
     ...(known === undefined ? [] : ['--known', known]),
     ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
   ]
+}
+
+function detailOptions(detail: Detail): string[] {
+  return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
 }

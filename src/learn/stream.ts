@@ -1,5 +1,5 @@
 /** The tracer's record of a run (tracer/README.md, protocol 1): NDJSON text -> Trace. Pure. */
-import type { Run } from '../generated/policy.ts'
+import type { LearnedArguments, Run } from '../generated/policy.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
 
 /** The version of the tracer's protocol that is understood here. */
@@ -9,11 +9,14 @@ export interface Call {
   readonly arch: string
   readonly nr: number
   readonly count: number
+  /** Where arguments of this call are recorded: what was seen of them, or `any`. */
+  readonly learned?: LearnedArguments | 'any'
 }
 
 export interface Hello {
   /** How the tracer watched: the schema's names. */
   readonly backend: Run['backend']
+  readonly detail?: Run['detail']
   readonly kernel: string
   readonly machine: string
   readonly tracerPid: number
@@ -93,6 +96,12 @@ export function decodeStream(text: string): Trace {
         if (isKnownCalls(event)) known.push(event)
         else trace.damage = `line ${index + 1} of the record is damaged`
         break
+      case 'arguments':
+        addArguments(calls, event)
+        break
+      case 'arguments-full':
+        addCall(calls, event, 0, 'any')
+        break
       case 'finish':
         trace.finish = event as unknown as Finish
         break
@@ -111,11 +120,33 @@ function isKnownCalls(event: unknown): event is KnownCalls {
   return typeof arch === 'string' && Array.isArray(numbers) && numbers.every(Number.isInteger)
 }
 
-function addCall(calls: Map<string, Call>, event: { [key: string]: Json }, count: number): void {
+type Event = { readonly [key: string]: Json }
+
+function addCall(calls: Map<string, Call>, event: Event, count: number, learned?: Call['learned']): void {
   const { arch, nr } = event
   if (typeof arch !== 'string' || typeof nr !== 'number') return
   const key = `${arch} ${nr}`
-  calls.set(key, { arch, nr, count: Math.max(count, calls.get(key)?.count ?? 0) })
+  const known = calls.get(key)
+  const all = learned ?? known?.learned
+  calls.set(key, {
+    arch,
+    nr,
+    count: Math.max(count, known?.count ?? 0),
+    ...(all === undefined ? {} : { learned: all }),
+  })
+}
+
+/** The line of a combination comes before the call's first sight, so that a torn record never has a call without its arguments. */
+function addArguments(calls: Map<string, Call>, event: Event): void {
+  const { arch, nr, arguments: indexes, values } = event
+  if (!isNumbers(indexes) || !isNumbers(values)) return
+  const known = calls.get(`${arch} ${nr}`)?.learned
+  if (known === undefined) addCall(calls, event, 0, { arguments: indexes, values: [values] })
+  else if (known !== 'any') known.values.push(values)
+}
+
+function isNumbers(value: Json | undefined): value is number[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'number')
 }
 
 function parseLine(line: string): { [key: string]: Json } | undefined {

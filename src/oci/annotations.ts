@@ -4,7 +4,7 @@ import { isPolicyName, NAME_RULE } from '../policy/name.ts'
 
 export const MODES = ['learn', 'enforce'] as const
 export const ACTIONS = ['errno', 'kill', 'log'] as const
-export const DETAILS = ['names'] as const
+export const DETAILS = ['names', 'args'] as const
 
 export type Mode = (typeof MODES)[number]
 export type ViolationAction = (typeof ACTIONS)[number]
@@ -20,10 +20,14 @@ export interface Request {
 const PREFIX = 'io.sandbox.'
 
 /**
- * What a container asks for, or undefined where it has no annotation of ours. Throws ANNOTATION_INVALID for an unknown key or
- * value and where io.sandbox.mode is missing: a typing error must not start a container without its sandbox.
+ * What a container asks for, or undefined where it has no annotation of ours. Where io.sandbox.mode is missing beside others it is
+ * `otherwise`. Throws ANNOTATION_INVALID for an unknown key or value and where there is no mode at all: a typing error must not start
+ * a container without its sandbox.
  */
-export function decodeAnnotations(annotations: Readonly<Record<string, string>>): Request | undefined {
+export function decodeAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  otherwise?: Mode,
+): Request | undefined {
   const ours = Object.entries(annotations).filter(([key]) => key.startsWith(PREFIX))
   if (ours.length === 0) return undefined
   const decoded: { mode?: Mode; policy?: string; detail?: Detail; action?: ViolationAction } = {}
@@ -47,7 +51,7 @@ export function decodeAnnotations(annotations: Readonly<Record<string, string>>)
         throw invalid(`annotation ${key} is not known; known are ${PREFIX}mode, policy, detail and action`)
     }
   }
-  const { mode, ...rest } = decoded
+  const { mode = otherwise, ...rest } = decoded
   if (mode === undefined)
     throw invalid(`annotation ${ours[0]?.[0]} without ${PREFIX}mode; set it to ${MODES.join(' or ')}`)
   return { mode, ...rest }

@@ -23,7 +23,11 @@ function readBundle(bundle: string): Config {
 function hasHook(bundle: string, name: 'learn' | 'enforce'): boolean {
   const { hooks } = readBundle(bundle)
   const early = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])]
-  return early.some(({ args }) => args?.some((argument, index) => argument === name && args[index - 1] === 'hook'))
+  return early.some(({ args = [] }) => {
+    // The shim puts the native helper itself there.
+    if (args[1] === name && args.includes('--state')) return true
+    return args.some((argument, index) => argument === name && args[index - 1] === 'hook')
+  })
 }
 
 /**

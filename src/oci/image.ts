@@ -6,6 +6,14 @@ const NAME_KEYS = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageNam
 const DIGEST_KEYS = ['io.kubernetes.cri-o.ImageRef', 'org.opencontainers.image.digest']
 const DIGEST = /sha256:[0-9a-f]{64}/
 
+/** What the CRI's runtimes, containerd and CRI-O, call a pod's own container, which holds its namespaces and runs no program of the user's. */
+const POD_SANDBOX_KEYS = ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType']
+
+/** Whether this is the sandbox (pause) container of a pod. It gets the annotations that are meant for the pod's containers. */
+export function isPodSandbox(annotations: Readonly<Record<string, string>>): boolean {
+  return POD_SANDBOX_KEYS.some((key) => annotations[key] === 'sandbox')
+}
+
 /** Undefined where the runtime tells neither a name nor a digest. */
 export function imageOf(annotations: Readonly<Record<string, string>>): Image | undefined {
   const pick = (keys: string[]) =>

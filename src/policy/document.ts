@@ -7,6 +7,7 @@ import type { AllowedSyscall, Architecture, Comparison, PolicyDocument } from '.
 import { validatePolicy } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
 import { listProblems, schemaProblems } from '../validate.ts'
+import { canonicalLearned, learnedProblems } from './learned.ts'
 import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
 import { decodeUint64 } from './uint64.ts'
 
@@ -54,7 +55,14 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     architectures[name] = { known, syscalls: syscalls.map(canonicalSyscall).sort(compareSyscalls) }
   }
   const runs = [...policy.runs].sort((a, b) => compareText(a.started, b.started) || compareText(a.id, b.id))
-  return { version: POLICY_VERSION, name: policy.name, complete: runs.some((run) => run.complete), architectures, runs }
+  return {
+    version: POLICY_VERSION,
+    name: policy.name,
+    complete: runs.some((run) => run.complete),
+    ...(policy.widening === undefined ? {} : { widening: policy.widening }),
+    architectures,
+    runs,
+  }
 }
 
 export function encodePolicy(policy: PolicyDocument): string {
@@ -62,11 +70,12 @@ export function encodePolicy(policy: PolicyDocument): string {
 }
 
 function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
-  const { name, number, count, since, rules } = syscall
+  const { name, number, count, since, learned, rules } = syscall
   return {
     ...(name === undefined ? { number: number as number } : { name }),
     ...(count === undefined ? {} : { count }),
     ...(since === undefined ? {} : { since }),
+    ...(learned === undefined ? {} : { learned: canonicalLearned(learned) }),
     ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
   }
 }
@@ -82,6 +91,7 @@ function* semanticProblems(policy: PolicyDocument): Generator<string> {
       const key = syscallKey(syscall)
       if (seen.has(key)) yield `${at}: ${JSON.stringify(key)} stands in the list twice`
       seen.add(key)
+      yield* learnedProblems(syscall.learned, `${at}/learned`)
       for (const [number, rule] of (syscall.rules ?? []).entries())
         yield* ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`)
     }

@@ -5,6 +5,7 @@ import type { ViolationAction } from '../oci/annotations.ts'
 import { type ArchitectureName, architecturesOf } from './document.ts'
 import { RUNTIME_CALLS } from './runtime-calls.ts'
 import { decodeUint64 } from './uint64.ts'
+import { widenPolicy } from './widen.ts'
 
 export interface ProfileArgument {
   readonly index: number
@@ -57,7 +58,8 @@ export interface ExportOptions {
 }
 
 /** Throws EXPORT_IMPOSSIBLE where a profile could not say what the policy says, rather than widen it. */
-export function exportOci(policy: PolicyDocument, { action, runtimeCalls }: ExportOptions): Profile {
+export function exportOci(learned: PolicyDocument, { action, runtimeCalls }: ExportOptions): Profile {
+  const policy = widenPolicy(learned)
   const [first, ...others] = architecturesOf(policy)
   if (first === undefined) throw impossible(policy, 'it allows nothing; learn the container first')
   const [architecture, { syscalls }] = first

@@ -1,6 +1,8 @@
 import type { AllowedSyscall, Architecture, PolicyDocument, Run } from '../generated/policy.ts'
 import { type ArchitectureName, architecturesOf, canonicalPolicy, POLICY_VERSION } from './document.ts'
+import { isUnrestricted, mergeLearned } from './learned.ts'
 import { canonicalRules, compareText, syscallKey } from './syscalls.ts'
+import { WIDENINGS } from './widen.ts'
 
 /**
  * The union of two policies: what either allows. Commutative, associative and idempotent, so that runs, containers and hosts
@@ -23,6 +25,7 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     version: POLICY_VERSION,
     name: a.name,
     complete: false,
+    ...wider(a.widening, b.widening),
     architectures,
     runs: [...runs.values()],
   })
@@ -42,8 +45,8 @@ function mergeArchitectures(a: Architecture, b: Architecture, started: Started):
 }
 
 function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): AllowedSyscall {
-  const { rules: rulesA, count: countA, since: sinceA, ...identity } = a
-  const { rules: rulesB, count: countB, since: sinceB } = b
+  const { rules: rulesA, learned: learnedA, count: countA, since: sinceA, ...identity } = a
+  const { rules: rulesB, learned: learnedB, count: countB, since: sinceB } = b
   const merged: AllowedSyscall = { ...identity }
   // The larger count of one run, not a sum: merging the same run twice must change nothing.
   if (countA !== undefined || countB !== undefined) merged.count = Math.max(countA ?? 0, countB ?? 0)
@@ -51,9 +54,21 @@ function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): 
     .filter((id) => id !== undefined)
     .sort((x, y) => compareText(started(x) ?? '', started(y) ?? ''))[0]
   if (since !== undefined) merged.since = since
-  // No rules = any arguments, which holds all rules.
-  if (rulesA !== undefined && rulesB !== undefined) merged.rules = canonicalRules([...rulesA, ...rulesB])
+  // Neither rules nor learned arguments = any arguments, which holds all others.
+  if (isUnrestricted(a) || isUnrestricted(b)) return merged
+  const learned = mergeLearned(learnedA, learnedB)
+  if (learned === 'any') return merged
+  if (learned !== undefined) merged.learned = learned
+  if (rulesA !== undefined || rulesB !== undefined)
+    merged.rules = canonicalRules([...(rulesA ?? []), ...(rulesB ?? [])])
   return merged
+}
+
+/** The wider of two; one that says nothing yields. */
+function wider(a: PolicyDocument['widening'], b: PolicyDocument['widening']): Pick<PolicyDocument, 'widening'> {
+  const rank = (widening: PolicyDocument['widening']) => (widening === undefined ? -1 : WIDENINGS.indexOf(widening))
+  const widening = rank(a) >= rank(b) ? a : b
+  return widening === undefined ? {} : { widening }
 }
 
 /** Of two records of one run, the one that saw more of it; any fixed order beyond that. */

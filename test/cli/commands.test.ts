@@ -115,6 +115,19 @@ test('policy show', async (t) => {
   t.match(await sandbox.cli('policy', 'show', '..'), { exitCode: 2, stderr: /is no policy's name/ })
 })
 
+test('policy show --arguments', async (t) => {
+  const sandbox = await withPolicy(t)
+  t.match(await sandbox.cli('policy', 'show', 'web', '--arguments'), { stdout: /no arguments were learned/ })
+  const openat = { name: 'openat', learned: { arguments: [2], values: [[0], [577]] } }
+  sandbox.writePolicy(encodePolicy(policy([openat], { name: 'args', widening: 'loose' })), 'args')
+  const { stdout } = await sandbox.cli('policy', 'show', 'args', '--arguments')
+  t.match(
+    stdout,
+    'arguments (widening: loose)\n  openat (x86_64), seen with 2 combinations\n    flags=0\n    flags=0x241\n',
+  )
+  t.match(stdout, 'widened: flags: flags that were seen (2 combinations) in any combination')
+})
+
 test('compile writes struct sock_filter[], the same with and without the cache', async (t) => {
   const sandbox = await withPolicy(t)
   const file = (name: string) => join(sandbox.directory, name)

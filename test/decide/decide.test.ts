@@ -1,14 +1,8 @@
 import { test } from 'tap'
 import { decide } from '../../src/decide/decide.ts'
-import type { Settings } from '../../src/decide/settings.ts'
+import { withDefaults } from '../../src/decide/settings.ts'
 
-const settings: Settings = {
-  store: '/s',
-  modes: ['learn', 'enforce'],
-  actions: ['errno', 'kill', 'log'],
-  setNoNewPrivileges: false,
-  learn: { backend: 'auto' },
-}
+const settings = withDefaults({})
 const learn = { 'io.sandbox.mode': 'learn', 'io.sandbox.policy': 'web' }
 const enforce = { 'io.sandbox.mode': 'enforce', 'io.sandbox.policy': 'web' }
 

@@ -1,5 +1,5 @@
 /** What can happen to a tracer, a disk, a container while it is learned or enforced. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
@@ -170,4 +170,22 @@ test('the journal says what became of each enforced container', async (t) => {
   t.equal(twice.stdout, '')
   t.match(sandbox.journal().at(-1), { event: /refused|ended|killed/, container: /-3$/ })
   t.ok(sandbox.journal().some(({ event, message }) => event === 'refused' && /is traced by pid/.test(message)))
+})
+
+test('logLevel of the host configuration says what goes into the journal', async (t) => {
+  const quiet = await Sandbox.create(t, { logLevel: 'error' })
+  await quiet.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
+  t.match(await quiet.run({ mode: 'enforce', args: ['/fixtures/act', 'hello'] }), { stdout: 'hello: ok' })
+  const journal = join(quiet.store, 'journal.ndjson')
+  t.equal(existsSync(journal) ? readFileSync(journal, 'utf8') : '', '', 'nothing went wrong')
+  await quiet.run({ mode: 'enforce', policy: 'absent', args: ['/fixtures/act', 'hello'] })
+  t.match(quiet.journal(), [{ event: 'refused', code: 'POLICY_NOT_FOUND' }])
+
+  const loud = await Sandbox.create(t, { logLevel: 'debug' })
+  mkdirSync(loud.store, { mode: 0o755 })
+  await loud.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
+  t.match(loud.journal(), [
+    { event: 'decided', message: /^hook learn, creating: .*"kind":"learn","policy":"test"/ },
+    { event: 'decided', message: /^hook learn, stopped: / },
+  ])
 })

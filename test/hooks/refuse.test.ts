@@ -220,7 +220,7 @@ test("the host's configuration is checked", async (t) => {
   const cases: [what: string, content: string, message: RegExp][] = [
     ['broken', '{', /found the end of the text/],
     ['unknown key', '{"stroe":"/x"}', /unknown key .{1,2}stroe/],
-    ['relative store', '{"store":"x"}', /\/store: must match pattern/],
+    ['relative store', '{"store":"x"}', /\/store: must be an absolute path, found .{1,2}x/],
     ['unknown action', '{"actions":["allow"]}', /is not one of errno, kill, log/],
     ['no action', '{"actions":[]}', /\/actions: must NOT have fewer than 1 items/],
     ['duplicate key', '{"store":"/a","store":"/b"}', /duplicate key/],

@@ -112,3 +112,41 @@ test('x32 calls get their bit, numbers that no kernel can have are left out', as
     [{ number: 99999, count: 1, since: 'r' }],
   )
 })
+
+test('arguments: every combination that was seen; too many are any', async (t) => {
+  const header = (lines[0] as string).replace('"kernel"', '"detail":"args","kernel"')
+  const combination = (...values: number[]) =>
+    JSON.stringify({ event: 'arguments', arch: 'x86_64', nr: 41, arguments: [0, 1, 2], values })
+  const ioctl = '{"event":"arguments","arch":"x86_64","nr":16,"arguments":[1],"values":[21505]}'
+  const text = [
+    header,
+    combination(2, 1, 0),
+    '{"event":"seen","arch":"x86_64","nr":41}',
+    combination(1, 1, 0),
+    combination(2, 1, 0),
+    ioctl,
+    '{"event":"seen","arch":"x86_64","nr":16}',
+    '{"event":"arguments-full","arch":"x86_64","nr":16}',
+    ioctl,
+    '',
+  ].join('\n')
+  const table = { nameOf: (_: string, nr: number) => ({ 16: 'ioctl', 41: 'socket' })[nr], highest: () => 471 }
+  const policy = policyOfRun('p', 'r', decodeStream(text), {}, table)
+  const [first, ...others] = policy.architectures.x86_64?.syscalls ?? []
+  t.same(first, { name: 'ioctl', count: 1, since: 'r' })
+  t.match(others, [
+    { name: 'restart_syscall' },
+    { name: 'rt_sigreturn' },
+    {
+      name: 'socket',
+      learned: {
+        arguments: [0, 1, 2],
+        values: [
+          [1, 1, 0],
+          [2, 1, 0],
+        ],
+      },
+    },
+  ])
+  t.equal(policy.runs[0]?.detail, 'args')
+})

@@ -1,7 +1,9 @@
 import { test } from 'tap'
-import type { AllowedSyscall, PolicyDocument } from '../../src/generated/policy.ts'
+import type { AllowedSyscall, LearnedArguments, PolicyDocument } from '../../src/generated/policy.ts'
 import { encodePolicy } from '../../src/policy/document.ts'
+import { canonicalLearned } from '../../src/policy/learned.ts'
 import { mergePolicies } from '../../src/policy/merge.ts'
+import { WIDENINGS } from '../../src/policy/widen.ts'
 import { policy, run } from '../lib/policies.ts'
 import { Random } from '../lib/random.ts'
 
@@ -19,7 +21,17 @@ function randomSyscall(random: Random, id: string): AllowedSyscall {
     ...(random.chance(0.8) ? { count: random.below(1000) } : {}),
     ...(random.chance(0.9) ? { since: id } : {}),
     ...(rules === undefined ? {} : { rules }),
+    ...(random.chance(0.4) ? { learned: randomLearned(random) } : {}),
   }
+}
+
+function randomLearned(random: Random): LearnedArguments {
+  const indexes = [0, 1, 2].filter(() => random.chance(0.7))
+  if (indexes.length === 0) indexes.push(1)
+  // Now and then so many that two together are too many.
+  const count = random.chance(0.005) ? 3000 : 1 + random.below(4)
+  const values = Array.from({ length: count }, () => indexes.map(() => random.below(count > 4 ? 2 ** 31 : 4)))
+  return canonicalLearned({ arguments: indexes, values })
 }
 
 function randomPolicy(random: Random): PolicyDocument {
@@ -42,7 +54,8 @@ function randomPolicy(random: Random): PolicyDocument {
     ...(random.chance(0.9) ? { x86_64: { known, syscalls: [...syscalls.values()] } } : {}),
     ...(random.chance(0.2) ? { x86: { known, syscalls: [{ name: 'read' }] } } : {}),
   }
-  return policy([], { architectures, runs: [record] })
+  const widening = random.chance(0.3) ? { widening: random.pick(WIDENINGS) } : {}
+  return policy([], { architectures, runs: [record], ...widening })
 }
 
 test('a merge allows what either allows', async (t) => {

@@ -1,5 +1,5 @@
 // What the tracer's tests share: building, bundles for real runc, running, reading streams, waiting for conditions.
-// Debian packages: runc strace gcc libc6-dev gcc-multilib busybox-static make util-linux
+// Debian packages: runc crun strace gcc libc6-dev gcc-multilib busybox-static make util-linux
 
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -144,10 +144,30 @@ export type Running = ResultPromise<typeof options>
 export const start = (bundle: Bundle, id: string = containerId()): Running =>
   execa('runc', ['--root', bundle.root, 'run', '--bundle', bundle.directory, id], options)
 
-export const run = async (bundle: Bundle) => {
-  const running = start(bundle)
+export const run = async (bundle: Bundle, id: string = containerId()) => {
+  const running = start(bundle, id)
   running.stdin.end()
   return await running
+}
+
+/** crun with its global options, in a mount namespace with nothing but cgroup 2, as it cannot do with a mixture. */
+export const crun = (bundle: Bundle, ...args: string[]): string[] => [
+  'unshare',
+  '--mount',
+  'sh',
+  '-c',
+  'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
+  'sh',
+  'crun',
+  '--root',
+  bundle.root,
+  '--cgroup-manager=disabled',
+  ...args,
+]
+
+export const runCrun = async (bundle: Bundle, id: string = containerId()) => {
+  const [program, ...args] = crun(bundle, 'run', '--bundle', bundle.directory, id)
+  return await execa(program as string, args, { reject: false, stdin: 'ignore' })
 }
 
 /** runc with any other command. The container of `create` would keep a pipe open, so there is none. */

@@ -1,0 +1,69 @@
+/** A whole config.json that is changed on its way to the runtime: everything that is not ours to change stays as it was. */
+import { oneLine, SandboxError } from '../errors.ts'
+import { isObject, type Json, parseJson } from '../json.ts'
+
+export type ConfigJson = { [key: string]: Json }
+
+/** Where an integer may be beyond 2^53, which JSON.parse would round (uint64 arguments of linux.seccomp). */
+const LONG_NUMBER = /\d{16}/
+
+/**
+ * Go's decoder takes "Hooks" for "hooks", and the later one of two: what we write into one could be undone by the other, so the keys that
+ * we look at may be there in one spelling only.
+ */
+const KEYS: readonly [path: readonly string[], keys: readonly string[]][] = [
+  [[], ['annotations', 'hooks', 'linux', 'mounts', 'process', 'root']],
+  [['hooks'], ['prestart', 'createRuntime', 'poststop']],
+  [['linux'], ['seccomp']],
+  [['process'], ['noNewPrivileges']],
+  [['root'], ['path']],
+]
+
+/** Decodes a config.json; `source` names it in messages. Throws BUNDLE_INVALID. */
+export function decodeConfig(text: string, source: string): ConfigJson {
+  let value: unknown
+  try {
+    // The runtime gets what we write, so that a duplicate key cannot be read in two ways.
+    value = LONG_NUMBER.test(text) ? parseJson(text) : JSON.parse(text)
+  } catch (error) {
+    throw invalid(source, oneLine(error))
+  }
+  if (!isObject(value)) throw invalid(source, 'expected a JSON object')
+  for (const [path, keys] of KEYS) checkSpelling(value, path, keys, source)
+  const annotations = value.annotations ?? {}
+  if (!isObject(annotations) || Object.values(annotations).some((text) => typeof text !== 'string')) {
+    throw invalid(source, '/annotations: expected an object of strings')
+  }
+  return value
+}
+
+function checkSpelling(config: ConfigJson, path: readonly string[], keys: readonly string[], source: string): void {
+  let at: Json | undefined = config
+  for (const key of path) at = isObject(at) ? at[key] : undefined
+  if (!isObject(at)) return
+  for (const found of Object.keys(at)) {
+    const meant = keys.find((key) => key !== found && key.toLowerCase() === found.toLowerCase())
+    if (meant !== undefined) throw invalid(source, `/${[...path, found].join('/')}: write it ${meant}`)
+  }
+}
+
+export function encodeConfig(config: ConfigJson): string {
+  return JSON.stringify(config, (_key, value) => (typeof value === 'bigint' ? RAW.rawJSON(String(value)) : value))
+}
+
+/** ECMAScript's "JSON.parse source text access"; in Bun and in Node 22. */
+const RAW = JSON as unknown as { rawJSON(text: string): unknown }
+
+export function annotationsOf(config: ConfigJson): Record<string, string> {
+  return (config.annotations ?? {}) as Record<string, string>
+}
+
+/** A copy with some keys of the object at `key` changed. */
+export function withMembers(config: ConfigJson, key: string, members: ConfigJson): ConfigJson {
+  const before = config[key]
+  return { ...config, [key]: { ...(isObject(before) ? before : {}), ...members } }
+}
+
+function invalid(source: string, problem: string): SandboxError {
+  return new SandboxError('BUNDLE_INVALID', `the bundle's configuration ${source}: ${problem}`)
+}

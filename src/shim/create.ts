@@ -1,0 +1,65 @@
+/** create and run: the runtime gets a bundle of ours in place of the caller's, where the container is to be learned or enforced. */
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { decide } from '../decide/decide.ts'
+import { oneLine, SandboxError } from '../errors.ts'
+import { writeAtomic } from '../host/files.ts'
+import { annotationsOf, type ConfigJson, decodeConfig } from '../oci/config.ts'
+import { changeFor } from './change.ts'
+import { claim, forget, processOf, writeShadow } from './container.ts'
+import type { Invocation } from './invocation.ts'
+import { moveConfig, prepareConfig } from './prepare.ts'
+import { effectiveAnnotations } from './request.ts'
+import { readArguments } from './subcommand.ts'
+
+/**
+ * Returns the runtime's arguments. Whatever throws here, the runtime is not started.
+ */
+export async function create(invocation: Invocation): Promise<readonly string[]> {
+  const { command, settings, subcommand } = invocation
+  const given = readArguments(subcommand, command.rest)
+  const unchanged = [...command.globals, subcommand, ...command.rest]
+  if (given.id === undefined) return unchanged
+  const bundle = resolve(given.bundle ?? '.')
+  const config = readConfig(resolve(bundle, given.config ?? 'config.json'))
+  const annotations = effectiveAnnotations(annotationsOf(config), command.own)
+  const decision = decide(annotations, settings)
+  if (decision.kind === 'pass') return unchanged
+
+  const place = invocation.place(given.id)
+  const { kind, policy } = decision
+  const directory = claim(place, { bundle, creator: processOf(invocation.pid), kind, policy })
+  try {
+    const change = await changeFor({
+      decision,
+      settings,
+      annotations,
+      config: invocation.config,
+      keep({ program }) {
+        const path = join(directory, FILTER)
+        writeAtomic(path, program, { mode: 0o600 })
+        return path
+      },
+    })
+    const shadow = writeShadow(directory, bundle, moveConfig(prepareConfig(config, change), bundle))
+    return [...command.globals, subcommand, '--bundle', shadow, ...given.others]
+  } catch (error) {
+    forget(directory)
+    throw error
+  }
+}
+
+/** In a container's directory. */
+export const FILTER = 'filter.bpf'
+
+export function readConfig(path: string): ConfigJson {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new SandboxError('BUNDLE_INVALID', `cannot read the bundle's configuration ${path}: ${oneLine(error)}`, {
+      cause: error,
+    })
+  }
+  return decodeConfig(text, path)
+}
