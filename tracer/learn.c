@@ -21,7 +21,7 @@
 enum {
   PROTOCOL = 1,
   PREALLOCATE = 65536,
-  PATIENCE = 2000, /* README.md, "ptrace-adaptive" */
+  PATIENCE = 1000, /* README.md, "ptrace-adaptive" */
 };
 
 static const char help[] =
@@ -40,7 +40,7 @@ static const char help[] =
     "  --backend NAME       how to watch: auto (default), ptrace-syscall, ptrace-trace, ptrace-adaptive,\n"
     "                       ptrace-known\n"
     "  --known FILE         calls that need not be watched, as lines of ABI and number (x86_64 0)\n"
-    "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (2000)\n"
+    "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (1000)\n"
     "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
