@@ -264,6 +264,19 @@ t.test('by itself the tracer changes its way when nothing new comes, and counts 
   t.match(allowed.finish, { complete: true, backend: 'ptrace-adaptive' }, 'but where NO_NEW_PRIVS may be set')
 })
 
+t.test('calls whose arguments are recorded are watched, known or not', async (t) => {
+  const known = await knownFile(t, ['x86_64:1', 'x86_64:39', 'x86_64:102', 'x86_64:231'])
+  const way = ['--known', known, '--arguments', 'x86_64:1:1,x86_64:231:1']
+  const { lines, finish } = await learn(t, way, { args: ['/bin/exact'] })
+  t.same(seenOf(lines), ['x86_64:1', 'x86_64:231'])
+  t.same(knownOf(lines), ['x86_64:39', 'x86_64:102'])
+  t.match(eventsOf(lines, 'arguments'), [
+    { nr: 1, values: [1] },
+    { nr: 231, values: [6] },
+  ])
+  t.match(finish, { complete: true, backend: 'ptrace-known', calls: 2, distinct: 2 })
+})
+
 /** A process that waits to be attached to, then executes a program; `prefix` runs it. */
 const waiting = async (t: Teardown, prefix: string[], ...program: string[]) => {
   const shell = ['sh', '-c', 'read x; exec "$@"', 'sh', ...program]
