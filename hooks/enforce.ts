@@ -15,11 +15,11 @@ export async function enforce({ settings, state, store, decision }: HookContext)
   const pid = initPid(state, 'enforce')
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
-  const { path } = await filterOf(store, decision.policy, decision.action)
+  const programs = await filterOf(store, decision.policy, decision.action)
   return installFilter({
     pid,
     container: state.id,
-    filter: path,
+    filters: programs.map(({ path }) => path),
     store: store.root,
     setNoNewPrivileges: settings.setNoNewPrivileges,
     logLevel: settings.logLevel,

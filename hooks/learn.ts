@@ -25,11 +25,14 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       if (state.status === 'stopped') await finishLearning(store, decision.policy, settings)
       else {
         const pid = initPid(state, 'learn')
-        const {
+        const { setNoNewPrivileges, learn } = settings
+        startLearning(store, {
+          ...decision,
+          container: state.id,
+          pid,
+          backend: learn.backend,
           setNoNewPrivileges,
-          learn: { backend },
-        } = settings
-        startLearning(store, { ...decision, container: state.id, pid, backend, setNoNewPrivileges })
+        })
       }
   }
   return 0

@@ -107,7 +107,7 @@ $s_line"
 fi
 
 # The rest is decided by the program, which says what to become.
-s_plan=$(exec "$s_home/oci-sandbox" shim $$ "$@" </dev/null)
+s_plan=$(BUN_JSC_useJIT=0 exec "$s_home/oci-sandbox" shim $$ "$@" </dev/null)
 s_code=$?
 case $s_code in
   0) eval "$s_plan" ;;

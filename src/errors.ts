@@ -16,11 +16,16 @@ export type ErrorCode =
   | 'STORE_UNSAFE'
   | 'STORE_FAILED'
   | 'FILTER_FAILED'
+  | 'FILTER_TOO_LARGE'
+  | 'FILTER_INVALID'
   | 'FILTER_UNPROVED'
   | 'TRACER_FAILED'
   | 'EXPORT_IMPOSSIBLE'
   | 'RUNTIME_FAILED'
   | 'CONTAINER_EXISTS'
+  | 'SETUP_REFUSED'
+  | 'IMPORT_INVALID'
+  | 'INPUT_UNREADABLE'
   | 'INTERNAL'
 
 export class SandboxError extends Error {

@@ -9,12 +9,18 @@ const ROOT = join(import.meta.dirname, '..')
 
 const INSTALLED = [
   'usr/local/bin/oci-sandbox',
+  'usr/local/bin/oci-sandbox-runtime',
   'usr/local/libexec/oci-sandbox/oci-sandbox-tracer',
   'usr/local/share/man/man1/oci-sandbox.1',
+  'usr/local/share/man/man5/oci-sandbox.json.5',
+  'usr/local/share/bash-completion/completions/oci-sandbox',
+  'usr/local/share/zsh/site-functions/_oci-sandbox',
+  'usr/local/share/fish/vendor_completions.d/oci-sandbox.fish',
   'usr/local/share/doc/oci-sandbox/README.md',
   'usr/local/share/doc/oci-sandbox/LICENSE',
   'usr/local/share/doc/oci-sandbox/LICENSE.libseccomp',
   'usr/local/share/doc/oci-sandbox/config.json.example',
+  'usr/local/share/doc/oci-sandbox/deploy/runtimeclass.yaml',
   'usr/local/share/oci-sandbox/schema/policy.schema.json',
   'usr/share/containers/oci/hooks.d/oci-sandbox-learn.json',
   'usr/share/containers/oci/hooks.d/oci-sandbox-enforce.json',

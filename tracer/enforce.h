@@ -3,8 +3,8 @@
 #define ENFORCE_H
 
 #include "filters.h"
-#include "join.h"
 #include "journal.h"
+#include "join.h"
 #include "tasks.h"
 #include "wait.h"
 

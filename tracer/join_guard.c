@@ -49,10 +49,11 @@ static struct enforce for_process(const struct runtime *runtime, pid_t pid) {
   return one;
 }
 
-/* The id is still its own: nobody can reap a tracee before us. Its end is reported like any other's. */
+/* It is stopped, so the journal comes first: whoever sees the end finds the reason. The id is still its own, as nobody can
+   reap a tracee before us, and its end is reported like any other's. */
 static void put_to_death(pid_t pid, const char *reason) {
-  kill(pid, SIGKILL);
   journal_write("killed", pid, "%s", reason);
+  kill(pid, SIGKILL);
 }
 
 /* A child of a process that has our programs already has them too. Where are they among what it has? */

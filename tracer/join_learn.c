@@ -76,11 +76,11 @@ static void interrupt_others(const struct learn *learn, pid_t program) {
 }
 
 /* Of the runtime's processes in the container one that is still there has done its part and is about to end. What does not
-   is let go as well, but might start another program, which nobody would record. */
+   is let go as well, but starts another program, or might, and nobody records that. */
 static void release_if_done(struct learn *learn, const struct wait_report *report, bool patient) {
   if (join_place(&learn->join, report->tid) == JOIN_HOME) {
     let_go(learn, report);
-  } else if (patient) {
+  } else if (patient && report->event != PTRACE_EVENT_EXEC) {
     go_on(report);
   } else {
     learn->escaped++;

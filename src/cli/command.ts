@@ -10,12 +10,16 @@ export interface Option {
   readonly short?: string
   /** What stands for the value in help texts: FILE, NAME. */
   readonly value?: string
+  /** It may be given several times. */
+  readonly multiple?: boolean
   readonly help: string
 }
 
 export interface Invocation {
   readonly operands: readonly string[]
   text(option: string): string | undefined
+  /** Of an option that may be given several times. */
+  texts(option: string): readonly string[]
   flag(option: string): boolean
   readonly settings: Settings
   readonly store: Store
@@ -80,9 +84,9 @@ export function help(command: Command): string {
 
 /** Parses the arguments and runs the command. Throws USAGE. */
 export async function runCommand(command: Command, args: readonly string[]): Promise<number> {
-  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {}
-  for (const [long, { type, short }] of Object.entries({ ...command.options, ...COMMON_OPTIONS })) {
-    options[long] = { type, ...(short === undefined ? {} : { short }) }
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string; multiple: boolean }> = {}
+  for (const [long, { type, short, multiple = false }] of Object.entries({ ...command.options, ...COMMON_OPTIONS })) {
+    options[long] = { type, multiple, ...(short === undefined ? {} : { short }) }
   }
   let parsed: { values: Record<string, unknown>; positionals: string[] }
   try {
@@ -104,8 +108,9 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
   return await command.run({
     operands: positionals,
     text: (option) => values[option] as string | undefined,
+    texts: (option) => (values[option] ?? []) as string[],
     flag: (option) => values[option] === true,
     settings,
-    store: new Store(settings.store),
+    store: new Store(settings.store, settings),
   })
 }

@@ -5,12 +5,56 @@ import { print } from '../host/output.ts'
 import { VERSION } from '../version.ts'
 import { type Command, runCommand } from './command.ts'
 import { compile } from './compile.ts'
+import { completion } from './completion/command.ts'
+import { disassemble } from './disassemble.ts'
 import { doctor } from './doctor.ts'
+import { explain } from './explain.ts'
+import { importCommand } from './import.ts'
+import { install, uninstall } from './install.ts'
+import { learnCommand } from './learn.ts'
+import { policyDiff } from './policy-diff.ts'
+import { policyEdit } from './policy-edit.ts'
 import { policyExport } from './policy-export.ts'
+import { policyMerge, policyRename, policyRm } from './policy-life.ts'
+import { policyLint } from './policy-lint.ts'
 import { policyList } from './policy-list.ts'
+import { policyMinimize, policyOverlay } from './policy-overlay.ts'
 import { policyShow } from './policy-show.ts'
+import { policySiblings } from './policy-siblings.ts'
+import { policyStatusCommand } from './policy-status.ts'
+import { policyVerify } from './policy-verify.ts'
+import { report } from './report.ts'
+import { simulate } from './simulate.ts'
+import { top } from './top.ts'
 
-export const COMMANDS: readonly Command[] = [policyList, policyShow, policyExport, compile, doctor]
+export const COMMANDS: readonly Command[] = [
+  policyList,
+  policyShow,
+  policyVerify,
+  policyDiff,
+  policyStatusCommand,
+  policyExport,
+  policyLint,
+  policyMerge,
+  policyRename,
+  policyRm,
+  policyEdit,
+  policyOverlay,
+  policyMinimize,
+  policySiblings,
+  learnCommand,
+  report,
+  top,
+  importCommand,
+  compile,
+  explain,
+  simulate,
+  disassemble,
+  doctor,
+  install,
+  uninstall,
+  completion,
+]
 
 /** Runs the command at the start of the arguments; options may stand before it. */
 export function dispatch(args: readonly string[]): number | Promise<number> {

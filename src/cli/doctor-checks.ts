@@ -1,7 +1,5 @@
 /** What doctor looks at. Each check tries the thing itself; none infers it from a version. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Settings } from '../decide/settings.ts'
 import { oneLine } from '../errors.ts'
 import { compileFilter } from '../filter/compile.ts'
@@ -9,32 +7,33 @@ import { seccompLibrary } from '../filter/library.ts'
 import { trustedDirectory } from '../host/files.ts'
 import { selfCommand, tracerPath } from '../host/paths.ts'
 import { runTracer } from '../host/tracer.ts'
+import type { Tree } from '../host/tree.ts'
 import { isObject, type Json, parseJson } from '../json.ts'
 import { POLICY_VERSION } from '../policy/document.ts'
+import { attempt, type Finding } from '../setup/finding.ts'
+import { inspectHooks } from '../setup/inspect-hooks.ts'
+import { inspectRuntimes } from '../setup/inspect-runtimes.ts'
 import { VERSION } from '../version.ts'
-import type { Finding } from './doctor.ts'
 
-/** Where podman and CRI-O look for hooks (oci-hooks(5)). */
-const HOOKS_DIRECTORIES = ['/usr/share/containers/oci/hooks.d', '/etc/containers/oci/hooks.d']
 const RUNTIMES = ['runc', 'crun']
 
-export function* checks(settings: Settings): Generator<Finding> {
+export interface Scope {
+  /** The system whose configuration files are looked at. */
+  readonly tree: Tree
+  /** Hook directories besides those that podman is known to read. */
+  readonly hooks: readonly string[]
+}
+
+export function* checks(settings: Settings, { tree, hooks }: Scope): Generator<Finding> {
   yield attempt('program', selfTest, 'install it again with make install; a stripped binary does nothing')
   yield attempt('compiler', compileSelfTest, 'install it again with make install')
   const probe = probeKernel()
   yield attempt('helper', () => tracerPath(), 'install it again with make install')
   yield* kernel(probe)
   yield store(settings.store)
-  for (const runtime of RUNTIMES) yield runtimeVersion(runtime)
-  yield* manifests()
-}
-
-function attempt(check: string, test: () => string, remedy: string): Finding {
-  try {
-    return { check, state: 'ok', found: test() }
-  } catch (error) {
-    return { check, state: 'failed', found: oneLine(error), remedy }
-  }
+  for (const runtime of new Set([settings.runtime, ...RUNTIMES])) yield runtimeVersion(runtime, settings)
+  yield* inspectHooks(tree, settings, hooks)
+  yield* inspectRuntimes(tree)
 }
 
 /** A Bun binary that was stripped ends with exit code 0 having done nothing, which would let a hook fail open: so ask it for its name. */
@@ -57,8 +56,8 @@ function compileSelfTest(): string {
     architectures: { x86_64: { known: 400, syscalls } },
     runs: [],
   }
-  const bytes = compileFilter(library, { ...policy, version: 1 }, 'errno')
-  return `libseccomp ${library.version} compiles a policy to ${bytes.length / 8} instructions`
+  const [program = new Uint8Array()] = compileFilter(library, { ...policy, version: 1 }, 'errno')
+  return `libseccomp ${library.version} compiles a policy to ${program.length / 8} instructions`
 }
 
 type Probe = { [key: string]: Json }
@@ -74,13 +73,13 @@ function probeKernel(): Probe | Error {
 
 function* kernel(probe: Probe | Error): Generator<Finding> {
   if (probe instanceof Error) {
-    yield { check: 'kernel', state: 'failed', found: oneLine(probe), remedy: 'run doctor as root, outside containers' }
+    yield { check: 'kernel', state: 'problem', found: oneLine(probe), remedy: 'run doctor as root, outside containers' }
     return
   }
   const need = (check: string, keys: readonly string[], good: string, bad: string, remedy: string): Finding =>
     keys.every((key) => probe[key] === true)
       ? { check, state: 'ok', found: good }
-      : { check, state: 'failed', found: bad, remedy }
+      : { check, state: 'problem', found: bad, remedy }
   yield { check: 'kernel', state: 'ok', found: `${probe.kernel} ${probe.machine}` }
   yield need(
     'learn',
@@ -103,34 +102,21 @@ function store(path: string): Finding {
     const there = trustedDirectory(path)
     return { check: 'store', state: 'ok', found: there ? path : `${path} (is made by the first learned run)` }
   } catch (error) {
-    return { check: 'store', state: 'failed', found: oneLine(error), remedy: `chown root ${path}; chmod go-w ${path}` }
+    return { check: 'store', state: 'problem', found: oneLine(error), remedy: `chown root ${path}; chmod go-w ${path}` }
   }
 }
 
-function runtimeVersion(runtime: string): Finding {
-  const { stdout, error } = spawnSync(runtime, ['--version'], { encoding: 'utf8' })
-  if (error !== undefined) return { check: runtime, state: 'warning', found: 'not installed' }
-  return { check: runtime, state: 'ok', found: stdout.split('\n', 1)[0] ?? '' }
-}
-
-/** podman silently skips a manifest whose program is missing: the container would start without its sandbox. */
-function* manifests(): Generator<Finding> {
-  for (const directory of HOOKS_DIRECTORIES) {
-    if (!existsSync(directory)) continue
-    for (const file of readdirSync(directory).filter((name) => name.startsWith('oci-sandbox'))) {
-      yield attempt('manifest', () => checkManifest(join(directory, file)), 'run make install, or remove the manifest')
+function runtimeVersion(runtime: string, settings: Settings): Finding {
+  const { stdout, error } = spawnSync(runtime, ['--version'], { encoding: 'utf8', timeout: 10_000 })
+  if (error !== undefined) {
+    const found = `${runtime} is not installed`
+    if (runtime !== settings.runtime) return { check: runtime, state: 'warning', found }
+    return {
+      check: runtime,
+      state: 'warning',
+      found: `${found}: oci-sandbox-runtime cannot become it`,
+      remedy: 'set runtime in the host configuration',
     }
   }
-}
-
-function checkManifest(path: string): string {
-  const manifest = parseJson(readFileSync(path, 'utf8'))
-  const hook = isObject(manifest) ? manifest.hook : undefined
-  const program = isObject(hook) ? hook.path : undefined
-  if (typeof program !== 'string') throw new Error(`${path} names no program`)
-  if (!existsSync(program))
-    throw new Error(
-      `${path} names ${program}, which is not there: podman would skip it and start containers without their sandbox`,
-    )
-  return `${path} -> ${program}`
+  return { check: runtime, state: 'ok', found: stdout.split('\n', 1)[0] ?? '' }
 }

@@ -1,26 +1,31 @@
 import { print } from '../host/output.ts'
+import { Tree } from '../host/tree.ts'
+import type { Finding } from '../setup/finding.ts'
 import type { Command } from './command.ts'
 import { checks } from './doctor-checks.ts'
 
-export type Finding = {
-  readonly check: string
-  readonly state: 'ok' | 'warning' | 'failed'
-  readonly found: string
-  /** What to do about it. */
-  readonly remedy?: string
-}
-
-const MARK: Record<Finding['state'], string> = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' }
+const MARK: Record<Finding['state'], string> = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' }
 
 export const doctor: Command = {
   name: 'doctor',
   summary: 'Say whether this machine is ready to learn and to enforce, and if not, what to do.',
   details:
-    'Exit code 0: ready. 1: something that is needed is missing. Run it as the user who starts containers (root).',
-  options: { json: { type: 'boolean', help: 'as JSON' } },
+    'Exit code 0: ready. 1: there is a problem. Run it as the user who starts containers (root). It tries what it can, and looks\n' +
+    'through the configuration of podman, containerd, Docker and CRI-O for what is half installed.',
+  options: {
+    json: { type: 'boolean', help: 'as JSON' },
+    'hooks-dir': {
+      type: 'string',
+      value: 'DIR',
+      help: 'look for hook manifests in DIR as well, as podman --hooks-dir does',
+    },
+    root: { type: 'string', value: 'DIR', help: 'the system whose configuration is meant is mounted at DIR' },
+  },
   arity: [0, 0],
-  run({ settings, flag }) {
-    const findings = [...checks(settings)]
+  run({ settings, flag, text }) {
+    const directory = text('hooks-dir')
+    const hooks = directory === undefined ? [] : [directory]
+    const findings = [...checks(settings, { tree: new Tree(text('root')), hooks })]
     if (flag('json')) {
       print(`${JSON.stringify(findings, null, 2)}\n`)
     } else {
@@ -28,6 +33,6 @@ export const doctor: Command = {
         print(`${MARK[state]} ${check}: ${found}\n${remedy === undefined ? '' : `        -> ${remedy}\n`}`)
       }
     }
-    return findings.some(({ state }) => state === 'failed') ? 1 : 0
+    return findings.some(({ state }) => state === 'problem') ? 1 : 0
   },
 }

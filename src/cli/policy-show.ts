@@ -1,4 +1,4 @@
-import type { PolicyDocument, Run } from '../generated/policy.ts'
+import type { AllowedSyscall, Import, PolicyDocument, Run } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { architecturesOf, encodePolicy } from '../policy/document.ts'
 import { isUnrestricted } from '../policy/learned.ts'
@@ -37,15 +37,14 @@ function describe(policy: PolicyDocument): string {
     `policy ${name}: ${complete ? 'complete' : 'partial: no run was seen from its first call to its end'}\n`,
   ]
   for (const [architecture, { known, syscalls }] of architecturesOf(policy)) {
+    const own = syscalls.filter(({ via }) => via === undefined)
+    const beside = syscalls.filter(({ via }) => via !== undefined)
+    const more = beside.length === 0 ? '' : `, and ${beside.length} that may be made instead of them`
     text.push(
-      `\n${architecture}: ${count(syscalls.length, 'syscall')} allowed (those newer than number ${known} get ENOSYS)\n`,
+      `\n${architecture}: ${count(own.length, 'syscall')} allowed${more} (those newer than number ${known} get ENOSYS)\n`,
     )
-    text.push(
-      fill(
-        syscalls.map((syscall) => syscallKey(syscall) + (isUnrestricted(syscall) ? '' : '*')),
-        '  ',
-      ),
-    )
+    text.push(fill(own.map(marked), '  '))
+    if (beside.length > 0) text.push('  and instead of them:\n', fill(beside.map(marked), '  '))
   }
   text.push(`\nlearned from ${count(runs.length, 'run')}, of which ${whole} complete\n`)
   if (runs.length > MAX_RUNS) text.push(`(the last ${MAX_RUNS}; --json shows all)\n`)
@@ -57,7 +56,17 @@ function describe(policy: PolicyDocument): string {
         ...recent.map((run) => row(policy, run)),
       ]),
     )
+  const imports = policy.imports ?? []
+  if (imports.length > 0) text.push('\nimported:\n', table(imports.map(importRow)))
   return text.join('')
+}
+
+function marked(syscall: AllowedSyscall): string {
+  return syscallKey(syscall) + (isUnrestricted(syscall) ? '' : '*')
+}
+
+function importRow({ format, source = '-', digest, date }: Import): string[] {
+  return [`  ${date.slice(0, 19)}Z`, format, source, digest.slice(0, 'sha256:'.length + 12)]
 }
 
 function row(policy: PolicyDocument, run: Run): string[] {

@@ -24,6 +24,7 @@ export interface Settings {
   readonly modes: readonly Mode[]
   readonly actions: readonly ViolationAction[]
   readonly setNoNewPrivileges: boolean
+  readonly siblings: boolean
   /** The runtime that the shim becomes: a name or an absolute path. */
   readonly runtime: string
   readonly enforce: { readonly method: EnforceMethod }
@@ -66,6 +67,7 @@ export function withDefaults(config: HostConfig): Settings {
     modes: config.modes ?? MODES,
     actions: config.actions ?? ACTIONS,
     setNoNewPrivileges: config.setNoNewPrivileges ?? false,
+    siblings: config.siblings ?? true,
     runtime: config.runtime ?? DEFAULT_RUNTIME,
     enforce: { method: config.enforce?.method ?? 'auto' },
     learn: { backend: config.learn?.backend ?? 'auto' },

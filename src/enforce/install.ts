@@ -6,8 +6,8 @@ export interface Installation {
   readonly pid: number
   /** The container's id, for the journal. */
   readonly container: string
-  /** Path of the raw filter. */
-  readonly filter: string
+  /** Paths of the raw programs, in the order in which they are to be installed. */
+  readonly filters: readonly string[]
   readonly store: string
   readonly setNoNewPrivileges: boolean
   /** What the helper writes into the journal. */
@@ -15,7 +15,7 @@ export interface Installation {
 }
 
 /**
- * Returns when the filter is in the container's init process, suspended until the program's execve; from then on it holds the program
+ * Returns when the filters are in the container's init process, suspended until the program's execve; from then on they hold the program
  * and nothing else. If anything fails after that, the tracer ends the container. The result is the hook's exit code: where it is not 0,
  * the tracer has said and journalled why. Throws TRACER_FAILED.
  */
@@ -25,13 +25,14 @@ export function installFilter({ pid, container, ...rest }: Installation): number
 
 /** The helper's arguments besides those that name the process. */
 export function tracerArguments({
-  filter,
+  filters,
   store,
   setNoNewPrivileges,
   logLevel,
 }: Omit<Installation, 'pid' | 'container'>): string[] {
   return [
-    ...['--filter', filter, '--log', '--journal', journalPath(store)],
+    ...filters.flatMap((path) => ['--filter', path]),
+    ...['--log', '--journal', journalPath(store)],
     ...(logLevel === 'info' ? [] : ['--journal-level', logLevel]),
     ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
   ]

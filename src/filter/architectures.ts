@@ -1,6 +1,9 @@
 import { architectures } from 'seccomp-bpf-wasm'
 import type { ArchitectureName } from '../policy/document.ts'
 
+/** The architectures that a policy can have; x86_64 and x32 share a value of seccomp_data.arch. */
+export const ARCHITECTURES: readonly ArchitectureName[] = ['x86_64', 'x32', 'x86', 'aarch64', 'arm']
+
 /** AUDIT_ARCH_* (linux/audit.h) of an architecture: what a filter sees in seccomp_data.arch. */
 export function auditArch(architecture: ArchitectureName): number {
   return architectures[architecture].audit
@@ -17,4 +20,12 @@ export function numberSpaceEnd(architecture: ArchitectureName): number {
 /** The first number of an architecture's calls. */
 export function numberSpaceStart(architecture: ArchitectureName): number {
   return architecture === 'x32' ? X32_BIT : 0
+}
+
+/**
+ * The bits of an argument that a filter sees: the kernel takes the low half of each register for calls of 32-bit ABIs, but x32 calls
+ * are made in 64-bit mode, with whole registers (syscall_get_arguments of arch/x86/include/asm/syscall.h).
+ */
+export function registerBits(architecture: ArchitectureName): 32 | 64 {
+  return architecture === 'x86' || architecture === 'arm' ? 32 : 64
 }

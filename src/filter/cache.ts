@@ -1,6 +1,7 @@
 /**
- * Compiled filters, found by what they were compiled from. STORE/cache/KEY is a symbolic link whose text is the SHA-256 of the
- * filter that stands in STORE/cache/SHA256.bpf: what is read is checked against its name, so a torn or changed file is never used.
+ * Compiled filters, found by what they were compiled from. STORE/cache/KEY is a symbolic link whose text is the SHA-256 of each
+ * program, in the order in which they are installed (SHA256+SHA256). A program stands in STORE/cache/SHA256.bpf: what is read is checked
+ * against its name, so a torn or changed file is never used; and a program alone, of several, never is.
  */
 import { lstatSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,17 +9,21 @@ import { COMPILER } from '../generated/compiler.ts'
 import { errnoOf, failed, makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
 
-export interface CachedFilter {
+/** One program of a filter, and the file that holds it. */
+export interface CachedProgram {
   readonly path: string
   readonly program: Uint8Array
 }
+
+/** In the order in which they are to be installed; at least one. */
+export type CachedFilter = readonly CachedProgram[]
 
 /** SHA-256 over everything that a filter depends on: the compiler's digest, the options, and the policy's text. */
 export function cacheKey(policyText: Uint8Array, options: readonly string[]): string {
   return sha256([COMPILER, ...options, ''].join('\0'), policyText)
 }
 
-/** When the cache has more files than this, the older half goes: each change of a policy leaves two behind. */
+/** When the cache has more files than this, the older half goes: each change of a policy leaves two or more behind. */
 const MAX_FILES = 1000
 
 export class FilterCache {
@@ -30,35 +35,45 @@ export class FilterCache {
 
   /** Undefined where there is none, or where what is there is not what was written. Throws STORE_UNSAFE. */
   get(key: string): CachedFilter | undefined {
-    let sum: string
+    let text: string
     try {
-      sum = readlinkSync(join(this.directory, key))
+      text = readlinkSync(join(this.directory, key))
     } catch (error) {
       if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined
       throw failed(`read the cache ${this.directory}`, error)
     }
     trustedDirectory(this.directory)
-    if (!/^[0-9a-f]{64}$/.test(sum)) return undefined
-    const path = join(this.directory, `${sum}.bpf`)
-    const program = readTrusted(path)
-    return program !== undefined && sha256(program) === sum ? { path, program } : undefined
+    if (!/^[0-9a-f]{64}(\+[0-9a-f]{64})*$/.test(text)) return undefined
+    const programs: CachedProgram[] = []
+    for (const sum of text.split('+')) {
+      const path = this.#path(sum)
+      const program = readTrusted(path)
+      if (program === undefined || sha256(program) !== sum) return undefined
+      programs.push({ path, program })
+    }
+    return programs
   }
 
-  put(key: string, program: Uint8Array): CachedFilter {
+  /** The link comes last: it never leads to a file that is not there yet. */
+  put(key: string, programs: readonly Uint8Array[]): CachedFilter {
     makeDirectory(this.directory, 0o755)
     trustedDirectory(this.directory)
-    const sum = sha256(program)
-    const path = join(this.directory, `${sum}.bpf`)
-    writeAtomic(path, program)
+    const sums = programs.map((program) => sha256(program))
+    const stored = programs.map((program, index) => ({ path: this.#path(sums[index] as string), program }))
+    for (const { path, program } of stored) writeAtomic(path, program)
     const temporary = join(this.directory, `${key}.${process.pid}.tmp`)
     try {
-      symlinkSync(sum, temporary)
+      symlinkSync(sums.join('+'), temporary)
       renameSync(temporary, join(this.directory, key))
     } catch (error) {
       throw failed(`write the cache ${this.directory}`, error)
     }
     this.#prune()
-    return { path, program }
+    return stored
+  }
+
+  #path(sum: string): string {
+    return join(this.directory, `${sum}.bpf`)
   }
 
   #prune(): void {

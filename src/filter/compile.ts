@@ -1,27 +1,50 @@
-/** Policy -> filter (classic BPF), through libseccomp; proved before it is handed out. */
+/**
+ * Policy -> programs (classic BPF), proved before they are handed out. libseccomp knows the numbers and translates the calls; argument
+ * rules that are many, or that it does not translate rightly, and numbers that are newer than the policy, are laid out by layout/.
+ */
 import type { Filter, Seccomp } from 'seccomp-bpf-wasm'
 import { oneLine, SandboxError } from '../errors.ts'
-import type { PolicyDocument } from '../generated/policy.ts'
+import type { Comparison, PolicyDocument } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
+import type { ArchitectureName } from '../policy/document.ts'
 import { decodeUint64 } from '../policy/uint64.ts'
 import { listProblems } from '../validate.ts'
 import { VIOLATION } from './actions.ts'
-import { auditArch, numberSpaceEnd } from './architectures.ts'
+import { auditArch, numberSpaceEnd, numberSpaceStart, registerBits } from './architectures.ts'
 import { type ResolvedArchitecture, resolvePolicy } from './evaluate.ts'
-import { newerHead } from './newer.ts'
+import type { Abi, RuledCall } from './layout/abi.ts'
+import { layOut } from './layout/layout.ts'
+import { domainsOf, ruleOf } from './layout/rules.ts'
 import { proveFilter } from './prove.ts'
-
-/** BPF_MAXINSNS of linux/bpf_common.h: the most instructions of one filter. */
-const MAX_INSTRUCTIONS = 4096
 
 /** Syscall priorities of libseccomp (seccomp_syscall_priority(3)) are 8 bits. */
 const MAX_PRIORITY = 255
 
+/** Calls with more comparisons are laid out by us: libseccomp makes one test after the other. */
+const FEW = 8
+/** All such calls are, where libseccomp would make more tests than this for them. */
+const FEW_IN_ALL = 256
+
 /**
- * The filter of a policy: struct sock_filter[], little-endian. A pure function of its arguments and of libseccomp's version.
- * Throws POLICY_INVALID (names that are no syscalls), POLICY_EMPTY, FILTER_FAILED, FILTER_UNPROVED.
+ * Calls of x86 (recvmmsg, sendmmsg, the socket calls from socket to shutdown, System V's from semget to msgctl) that libseccomp also takes
+ * for requests of socketcall and ipc: it would allow both ways, and the policy names one.
  */
-export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violation: ViolationAction): Uint8Array {
+const TWO_WAYS: readonly [first: number, last: number][] = [
+  [337, 337],
+  [345, 345],
+  [359, 373],
+  [393, 402],
+]
+
+/** What whoever installs programs one after the other calls between two of them. */
+const INSTALLING = ['seccomp', 'prctl']
+
+/**
+ * The programs of a policy, each struct sock_filter[], little-endian, in the order in which they are to be installed: the kernel runs all
+ * of them, and each but the last one lets pass what is not its own. A pure function of its arguments and of libseccomp's version. Throws
+ * POLICY_INVALID (names that are no syscalls), POLICY_EMPTY, FILTER_FAILED, FILTER_TOO_LARGE, FILTER_UNPROVED.
+ */
+export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violation: ViolationAction): Uint8Array[] {
   const unresolved: string[] = []
   const architectures = resolvePolicy(
     policy,
@@ -40,46 +63,115 @@ export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violatio
       `policy ${policy.name} allows nothing, as no run has been learned that got as far as its program; learn the container first`,
     )
   }
-  const body = translate(seccomp, policy, architectures, violation)
-  // "log" lets a violation pass, so newer calls pass as well.
-  const head = violation === 'log' ? new Uint8Array() : newerHead(architectures.map(numbersOf))
-  const program = new Uint8Array(head.length + body.length)
-  program.set(head)
-  program.set(body, head.length)
-  const instructions = program.length / 8
-  if (instructions > MAX_INSTRUCTIONS) {
-    throw new SandboxError(
-      'FILTER_FAILED',
-      `policy ${policy.name} needs ${instructions} instructions, but the kernel takes ${MAX_INSTRUCTIONS}; use fewer argument rules`,
-    )
-  }
-  proveFilter(program, policy.name, architectures, violation)
-  return program
+  const shared = share(seccomp, policy, architectures, violation)
+  const behind = translate(seccomp, policy.name, shared, violation)
+  const programs = layOut(
+    policy.name,
+    shared.map(({ abi }) => abi),
+    VIOLATION[violation].returns,
+    behind,
+  )
+  proveFilter(programs, policy.name, architectures, violation)
+  return programs
 }
 
-function numbersOf({ name, known, allowed }: ResolvedArchitecture) {
-  const named = [...allowed.keys()].filter((number) => number > known)
-  return { audit: auditArch(name), known, named, end: numberSpaceEnd(name) }
+/** One architecture, divided between libseccomp and us. */
+interface Shared {
+  readonly architecture: ResolvedArchitecture
+  /** The calls that libseccomp translates, by number; null: any arguments. */
+  readonly translated: ReadonlyMap<number, readonly Comparison[][] | null>
+  readonly abi: Abi
 }
 
-function translate(
+function share(
   seccomp: Seccomp,
   policy: PolicyDocument,
   architectures: readonly ResolvedArchitecture[],
+  violation: ViolationAction,
+): Shared[] {
+  const easy = architectures.flatMap(({ name, allowed }) =>
+    [...allowed].filter(([number, rules]) => isEasy(name, number, rules)).map(([, rules]) => rules),
+  )
+  const few = easy.reduce((sum, rules) => sum + comparisons(rules), 0) <= FEW_IN_ALL
+  return architectures.map((architecture) => {
+    const { name, allowed, known } = architecture
+    const weights = weightsOf(policy, architecture)
+    const domains = domainsOf(registerBits(name))
+    const installing = new Set(INSTALLING.map((call) => seccomp.resolveName(name, call)))
+    const translated = new Map<number, readonly Comparison[][] | null>()
+    const ruled: RuledCall[] = []
+    for (const [number, rules] of [...allowed].sort(([a], [b]) => a - b)) {
+      if (isEasy(name, number, rules) && (few || rules === null)) translated.set(number, rules)
+      else {
+        ruled.push({
+          label: `${name} ${seccomp.resolveNumber(name, number) ?? number}`,
+          number,
+          weight: weights.get(number) as number,
+          last: installing.has(number),
+          rules: (rules ?? [[]]).map((rule) => ruleOf(rule, domains)).filter((rule) => rule !== undefined),
+          domains,
+        })
+      }
+    }
+    const abi: Abi = {
+      audit: auditArch(name),
+      start: numberSpaceStart(name),
+      end: numberSpaceEnd(name),
+      // "log" lets a violation pass, so newer calls pass as well.
+      known: violation === 'log' ? undefined : known,
+      named: new Map([...translated.keys()].map((number) => [number, weights.get(number) as number])),
+      ruled,
+    }
+    return { architecture, translated, abi }
+  })
+}
+
+/** Whether libseccomp translates a call rightly, and its rules not much longer than we would: few, of == and masked== alone. */
+function isEasy(architecture: ArchitectureName, number: number, rules: readonly Comparison[][] | null): boolean {
+  if (architecture === 'x86' && TWO_WAYS.some(([first, last]) => number >= first && number <= last)) return false
+  if (rules === null) return true
+  return (
+    architecture !== 'x32' && // of whose arguments it compares the low halves alone
+    comparisons(rules) <= FEW &&
+    rules.every((rule) => new Set(rule.map(({ index }) => index)).size === rule.length && rule.every(isEqual))
+  )
+}
+
+function isEqual({ op, value, mask }: Comparison): boolean {
+  // libseccomp refuses bits outside the mask: such a comparison never holds.
+  return op === '==' || (op === 'masked==' && (decodeUint64(value) & ~decodeUint64(mask ?? 0)) === 0n)
+}
+
+function comparisons(rules: readonly Comparison[][] | null): number {
+  return (rules ?? []).reduce((sum, rule) => sum + rule.length, 0)
+}
+
+/** The counts of an architecture's calls, by number; each has at least half of what all have on average, so that none lies very deep. */
+function weightsOf(policy: PolicyDocument, { name, allowed }: ResolvedArchitecture): Map<number, number> {
+  const counts = policy.architectures[name]?.syscalls.map(({ count = 0 }) => count) ?? []
+  const floor = Math.max(1, counts.reduce((sum, count) => sum + count, 0) / (2 * Math.max(1, counts.length)))
+  return new Map([...allowed.keys()].map((number, index) => [number, (counts[index] ?? 0) + floor]))
+}
+
+/** libseccomp's program. Calls that it is not told of are decided before it, or in another program. */
+function translate(
+  seccomp: Seccomp,
+  policy: string,
+  shared: readonly Shared[],
   violation: ViolationAction,
 ): Uint8Array {
   // One filter for each architecture, then merged: each has its own list, and a rule of one must not be translated to another.
   const filters: Filter[] = []
   const { action } = VIOLATION[violation]
   try {
-    for (const architecture of architectures) {
+    for (const { architecture, translated, abi } of shared) {
       const filter = seccomp.filter({
         defaultAction: action,
         badArchAction: action,
         architectures: [architecture.name],
       })
       filters.push(filter)
-      for (const [number, rules] of architecture.allowed) {
+      for (const [number, rules] of translated) {
         for (const rule of rules ?? [[]]) {
           const comparisons = rule.map(({ index, op, value, mask }) => ({
             index: index as 0,
@@ -90,13 +182,13 @@ function translate(
           filter.addExact({ kind: 'allow' }, number, comparisons)
         }
       }
-      for (const [number, priority] of priorities(policy, architecture)) filter.priority(number, priority)
+      for (const [number, priority] of priorities(abi.named)) filter.priority(number, priority)
     }
     const [first, ...others] = filters as [Filter, ...Filter[]]
     for (const other of others) first.merge(other)
     return first.toBPF()
   } catch (error) {
-    throw new SandboxError('FILTER_FAILED', `policy ${policy.name} cannot be compiled: ${oneLine(error)}`, {
+    throw new SandboxError('FILTER_FAILED', `policy ${policy} cannot be compiled: ${oneLine(error)}`, {
       cause: error,
     })
   } finally {
@@ -104,12 +196,11 @@ function translate(
   }
 }
 
-/** Calls that are made often are looked at first: the rank of a call by its count. */
-function priorities(policy: PolicyDocument, { name, allowed }: ResolvedArchitecture): [number, number][] {
-  const counts = policy.architectures[name]?.syscalls.map(({ count }) => count ?? 0) ?? []
-  const ranked = [...allowed.keys()].map((number, index) => [number, counts[index] ?? 0] as const)
-  return ranked
-    .filter(([, count]) => count > 0)
+/** Calls that are made often are looked at first: the rank of a call by its weight. */
+function priorities(named: ReadonlyMap<number, number>): [number, number][] {
+  const least = Math.min(...named.values())
+  return [...named]
+    .filter(([, weight]) => weight > least)
     .sort(([, a], [, b]) => b - a)
     .slice(0, MAX_PRIORITY)
     .map(([number], rank) => [number, MAX_PRIORITY - rank])

@@ -41,7 +41,8 @@ export function evaluate({ known, allowed }: ResolvedArchitecture, number: numbe
   return rules.some((rule) => rule.every((comparison) => holds(comparison, args))) ? 'allow' : 'refuse'
 }
 
-function holds({ index, op, value, mask }: Comparison, args: readonly bigint[]): boolean {
+/** Whether one comparison holds. */
+export function holds({ index, op, value, mask }: Comparison, args: readonly bigint[]): boolean {
   const argument = args[index] ?? 0n
   const operand = decodeUint64(value)
   switch (op) {

@@ -1,109 +1,72 @@
 /**
- * Does a filter mean its policy? Where it only compares numbers with constants (which is checked), it treats all numbers between two
- * neighbouring constants alike: to simulate each constant, and the number on either side of it, is to try every number there is,
- * for every architecture. For a call with argument rules, arguments on both sides of each comparison are tried.
+ * Does a filter mean its policy? The meaning of both is worked out for every architecture, number and argument there is (regions.ts,
+ * meaning.ts), and compared. Where they differ, there is a call that shows it.
  */
-import { SandboxError } from '../errors.ts'
-import type { Comparison } from '../generated/policy.ts'
+import { oneLine, SandboxError } from '../errors.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
-import { ARGUMENT_BITS, type ArchitectureName } from '../policy/document.ts'
-import { decodeUint64 } from '../policy/uint64.ts'
-import { ENOSYS, RET_ALLOW, RET_ERRNO, VIOLATION } from './actions.ts'
-import { auditArch, numberSpaceEnd, numberSpaceStart } from './architectures.ts'
-import { evaluate, type ResolvedArchitecture, type Verdict } from './evaluate.ts'
-import { Simulator } from './simulate.ts'
+import { describeCall } from './call-text.ts'
+import { Diagram } from './diagram.ts'
+import type { ResolvedArchitecture } from './evaluate.ts'
+import { meaningOf, verdictsOf } from './meaning.ts'
+import { differences, type Regions, regionsOf } from './regions.ts'
+import { returnName } from './returns.ts'
+import { Simulator, type SyscallData } from './simulate.ts'
+import { actionFor, differingValues } from './witness.ts'
 
-const ARCHITECTURES: readonly ArchitectureName[] = ['x86_64', 'x86', 'x32', 'aarch64', 'arm']
+/** A call that two filters, or a filter and its policy, treat otherwise. */
+export interface Witness {
+  readonly call: SyscallData
+  /** Values that filters return. */
+  readonly found: number
+  readonly expected: number
+}
 
-/** Throws FILTER_UNPROVED with the first call that the filter treats otherwise than the policy says. */
+/**
+ * Throws FILTER_UNPROVED with a call that the filter treats otherwise than the policy says, or with the reason why it cannot be decided.
+ * `programs`: in the order in which they are installed.
+ */
 export function proveFilter(
-  program: Uint8Array,
+  programs: readonly Uint8Array[],
   policy: string,
   architectures: readonly ResolvedArchitecture[],
   violation: ViolationAction,
 ): void {
-  const { returns } = VIOLATION[violation]
-  const expected: Record<Verdict, number> = {
-    allow: RET_ALLOW,
-    refuse: returns,
-    enosys: violation === 'log' ? returns : RET_ERRNO | ENOSYS,
+  let witness: Witness | undefined
+  try {
+    witness = findDifference(programs, architectures, violation)
+  } catch (error) {
+    throw new SandboxError('FILTER_UNPROVED', `policy ${policy}: its filter cannot be proved: ${oneLine(error)}`, {
+      cause: error,
+    })
   }
-  const simulator = new Simulator(program)
-  if (!simulator.onlyComparesNumbers()) {
-    throw new SandboxError(
-      'FILTER_UNPROVED',
-      `policy ${policy}: its filter computes with syscall numbers, which cannot be proved`,
-    )
+  if (witness === undefined) return
+  const { call, found, expected } = witness
+  throw new SandboxError(
+    'FILTER_UNPROVED',
+    `policy ${policy}: its filter answers ${returnName(found)} to ${describeCall(call)}, but the policy says ${sayVerdict(expected, violation)}`,
+  )
+}
+
+/** The first call on which the filter is not the policy. Throws Undecidable; Error for what the kernel would not take. */
+export function findDifference(
+  programs: readonly Uint8Array[],
+  architectures: readonly ResolvedArchitecture[],
+  violation: ViolationAction,
+): Witness | undefined {
+  const diagram = new Diagram()
+  const filter = regionsOf(diagram, programs)
+  return firstDifference(diagram, filter, meaningOf(diagram, architectures, violation), programs)
+}
+
+function firstDifference(diagram: Diagram, filter: Regions, meaning: Regions, programs: readonly Uint8Array[]) {
+  for (const { archFrom, from, a, b } of differences(filter, meaning)) {
+    const call = { arch: archFrom, number: from, ...differingValues(diagram, a, b) }
+    return { call, found: new Simulator(programs).run(call), expected: actionFor(diagram, b, call) }
   }
-  const constants = borders([
-    ...simulator.constants(),
-    ...architectures.flatMap(({ known, allowed }) => [known, ...allowed.keys()]),
-  ])
-  for (const name of ARCHITECTURES) {
-    const architecture = architectures.find((candidate) => candidate.name === name)
-    const arch = auditArch(name)
-    const space = { from: numberSpaceStart(name), to: numberSpaceEnd(name) }
-    for (const number of constants) {
-      if (number < space.from || number >= space.to) continue
-      for (const args of samples(architecture?.allowed.get(number), ARGUMENT_BITS[name])) {
-        const verdict = architecture === undefined ? 'refuse' : evaluate(architecture, number, args)
-        const found = simulator.run({ arch, number, args })
-        if (found !== expected[verdict]) {
-          const call = `${name} syscall ${number}(${args.join(', ')})`
-          throw new SandboxError(
-            'FILTER_UNPROVED',
-            `policy ${policy}: its filter returns 0x${found.toString(16)} for ${call}, but the policy says ${verdict}${hint(architectures)}`,
-          )
-        }
-      }
-    }
-  }
+  return undefined
 }
 
-/** Each constant with its neighbours, and both ends, each once. */
-function borders(constants: readonly number[]): number[] {
-  const around = constants.flatMap((constant) => [constant - 1, constant, constant + 1])
-  return [...new Set([0, ...around, 0xffff_ffff])].filter((number) => number >= 0 && number <= 0xffff_ffff)
-}
-
-function hint(architectures: readonly ResolvedArchitecture[]): string {
-  const ruled = architectures.some(({ allowed }) => [...allowed.values()].some((rules) => rules !== null))
-  return ruled ? '; libseccomp mistranslates some combinations of argument rules: write them with == and masked==' : ''
-}
-
-type Arguments = readonly bigint[]
-
-const NO_ARGUMENTS: Arguments = []
-
-/** For calls that do not look at their arguments. */
-const ANY: readonly Arguments[] = [NO_ARGUMENTS]
-
-function samples(rules: readonly Comparison[][] | null | undefined, bits: number): readonly Arguments[] {
-  if (rules === null || rules === undefined) return ANY
-  return [NO_ARGUMENTS, ...rules.flatMap((rule) => around(rule, bits))]
-}
-
-/** Arguments that satisfy a rule, and for each of its comparisons the values next to the border. */
-function around(rule: Comparison[], bits: number): bigint[][] {
-  const base = [0n, 0n, 0n, 0n, 0n, 0n]
-  for (const comparison of rule) base[comparison.index] = BigInt.asUintN(bits, satisfying(comparison))
-  const moved = rule.flatMap(({ index, value, mask }) => {
-    const border = decodeUint64(value)
-    const flipped = mask === undefined ? [] : [border ^ decodeUint64(mask), border | ~decodeUint64(mask)]
-    return [border, border + 1n, border - 1n, border ^ (1n << 32n), border ^ (1n << 63n), ...flipped].map(
-      (argument) => {
-        const args = [...base]
-        args[index] = BigInt.asUintN(bits, argument)
-        return args
-      },
-    )
-  })
-  return [base, ...moved]
-}
-
-function satisfying({ op, value }: Comparison): bigint {
-  const border = decodeUint64(value)
-  if (op === '!=' || op === '>') return border + 1n
-  if (op === '<') return border - 1n
-  return border
+function sayVerdict(value: number, violation: ViolationAction): string {
+  const { allow, refuse } = verdictsOf(violation)
+  return value === allow ? 'allow' : value === refuse ? 'refuse' : 'enosys'
 }

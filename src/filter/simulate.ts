@@ -2,6 +2,24 @@
  * Runs a seccomp filter as the kernel does (classic BPF over struct seccomp_data; kernel/seccomp.c, linux/filter.h). Knows nothing of
  * how filters are made: it is the compiler's independent judge.
  */
+import { RET_ALLOW } from './actions.ts'
+import {
+  DATA_BYTES,
+  DIV,
+  decodeProgram,
+  LD_ABS,
+  LD_IMM,
+  LD_LEN,
+  LD_MEM,
+  LDX_IMM,
+  LDX_LEN,
+  LDX_MEM,
+  MEMORY_WORDS,
+  type Program,
+  TAX,
+  TXA,
+} from './program.ts'
+import { mostRestrictive } from './returns.ts'
 
 /** A call as a filter sees it: struct seccomp_data of linux/seccomp.h. */
 export interface SyscallData {
@@ -10,70 +28,26 @@ export interface SyscallData {
   readonly number: number
   /** Up to six; missing ones are 0. */
   readonly args: readonly bigint[]
+  /** seccomp_data.instruction_pointer; 0 where it is missing. */
+  readonly pointer?: bigint
 }
 
-/** sizeof(struct sock_filter). */
-const INSTRUCTION = 8
 /** sizeof(struct seccomp_data) in 32-bit words: nr, arch, instruction_pointer (2), args[6] (2 each, the low one first). */
-const DATA_WORDS = 16
-/** offsetof(struct seccomp_data, args). */
-const ARGUMENTS = 16
-/** What may be done with a number: JA, JEQ, JGT and JGE with a constant, and RET of a constant (which ends the call). */
-const COMPARISONS = new Set([0x05, 0x15, 0x25, 0x35, 0x06])
-/** BPF_MEMWORDS of linux/filter.h. */
-const MEMORY_WORDS = 16
+const DATA_WORDS = DATA_BYTES / 4
 
+/** One or several filters, as seccomp(2) has them installed one after the other. */
 export class Simulator {
-  readonly #code: Uint16Array
-  readonly #jumpTrue: Uint8Array
-  readonly #jumpFalse: Uint8Array
-  readonly #k: Uint32Array
+  readonly #programs: readonly Program[]
   readonly #data = new Uint32Array(DATA_WORDS)
   readonly #memory = new Uint32Array(MEMORY_WORDS)
 
-  /** `program`: struct sock_filter[], little-endian. */
-  constructor(program: Uint8Array) {
-    const view = new DataView(program.buffer, program.byteOffset, program.byteLength)
-    const length = Math.floor(program.byteLength / INSTRUCTION)
-    this.#code = new Uint16Array(length)
-    this.#jumpTrue = new Uint8Array(length)
-    this.#jumpFalse = new Uint8Array(length)
-    this.#k = new Uint32Array(length)
-    for (let index = 0; index < length; index++) {
-      this.#code[index] = view.getUint16(index * INSTRUCTION, true)
-      this.#jumpTrue[index] = view.getUint8(index * INSTRUCTION + 2)
-      this.#jumpFalse[index] = view.getUint8(index * INSTRUCTION + 3)
-      this.#k[index] = view.getUint32(index * INSTRUCTION + 4, true)
-    }
+  /** `programs`: struct sock_filter[], little-endian, one or several in the order in which they are installed. */
+  constructor(programs: Uint8Array | readonly Uint8Array[]) {
+    this.#programs = (programs instanceof Uint8Array ? [programs] : programs).map(decodeProgram)
   }
 
-  /**
-   * Whether a call's number and architecture are only ever compared with constants: no arithmetic is done with them, and they are
-   * kept nowhere. One pass is enough, as a filter only jumps forward.
-   */
-  onlyComparesNumbers(): boolean {
-    /** Whether the accumulator may hold the number or the architecture before each instruction. */
-    const held = new Uint8Array(this.#code.length + 256)
-    for (const [at, code] of this.#code.entries()) {
-      const k = this.#k[at] as number
-      const kind = code & 0x07
-      const jump = kind === 0x05
-      if (held[at] && !COMPARISONS.has(code) && kind !== 0x00) return false
-      if (kind === 0x06) continue // BPF_RET
-      const after = kind === 0x00 ? Number(code === 0x20 && k < ARGUMENTS) : (held[at] as number)
-      const targets = !jump ? [0] : code === 0x05 ? [k] : [this.#jumpTrue[at] as number, this.#jumpFalse[at] as number]
-      for (const distance of targets) held[at + 1 + distance] = (held[at + 1 + distance] ?? 0) | after
-    }
-    return true
-  }
-
-  /** The constants that the filter compares with, of whatever part of a call. */
-  constants(): number[] {
-    return [...this.#k].filter((_, index) => ((this.#code[index] as number) & 0x07) === 0x05) // BPF_JMP
-  }
-
-  /** The 32-bit value that the filter returns for a call (SECCOMP_RET_* | data). Throws on a program that the kernel would refuse. */
-  run({ arch, number, args }: SyscallData): number {
+  /** The 32-bit value that the kernel acts on (SECCOMP_RET_* | data). Throws on a program that the kernel would refuse. */
+  run({ arch, number, args, pointer = 0n }: SyscallData): number {
     const data = this.#data.fill(0)
     data[0] = number
     data[1] = arch
@@ -83,11 +57,20 @@ export class Simulator {
       data[4 + 2 * index] = Number(argument & 0xffff_ffffn)
       data[5 + 2 * index] = Number(argument >> 32n)
     }
-    return this.#execute(data, this.#memory.fill(0))
+    if (pointer !== 0n) {
+      data[2] = Number(pointer & 0xffff_ffffn)
+      data[3] = Number(pointer >> 32n)
+    }
+    let result = RET_ALLOW
+    // The kernel begins with the filter that was installed last.
+    for (let index = this.#programs.length - 1; index >= 0; index--) {
+      const found = this.#execute(this.#programs[index] as Program, data, this.#memory.fill(0))
+      result = mostRestrictive(result, found)
+    }
+    return result
   }
 
-  #execute(data: Uint32Array, memory: Uint32Array): number {
-    const [codes, ks, jumpTrue, jumpFalse] = [this.#code, this.#k, this.#jumpTrue, this.#jumpFalse]
+  #execute({ code: codes, k: ks, jumpTrue, jumpFalse }: Program, data: Uint32Array, memory: Uint32Array): number {
     let a = 0
     let x = 0
     for (let at = 0; at < codes.length; at++) {
@@ -102,15 +85,17 @@ export class Simulator {
       switch (
         code & 0x07 // BPF_CLASS
       ) {
-        case 0x00: // BPF_LD: W|ABS (k is an offset in bytes, of a word), IMM, MEM
-          if (code === 0x20 && k % 4 === 0 && k < DATA_WORDS * 4) a = data[k / 4] as number
-          else if (code === 0x00) a = k
-          else if (code === 0x60) a = memory[k] as number
+        case 0x00: // BPF_LD: W|ABS (k is an offset in bytes, of a word), IMM, MEM, LEN
+          if (code === LD_ABS && k % 4 === 0 && k < DATA_BYTES) a = data[k / 4] as number
+          else if (code === LD_IMM) a = k
+          else if (code === LD_MEM && k < MEMORY_WORDS) a = memory[k] as number
+          else if (code === LD_LEN) a = DATA_BYTES
           else throw unknown(code, k)
           break
-        case 0x01: // BPF_LDX: IMM, MEM
-          if (code === 0x01) x = k
-          else if (code === 0x61) x = memory[k] as number
+        case 0x01: // BPF_LDX: IMM, MEM, LEN
+          if (code === LDX_IMM) x = k
+          else if (code === LDX_MEM && k < MEMORY_WORDS) x = memory[k] as number
+          else if (code === LDX_LEN) x = DATA_BYTES
           else throw unknown(code, k)
           break
         case 0x02: // BPF_ST
@@ -119,7 +104,8 @@ export class Simulator {
         case 0x03: // BPF_STX
           memory[k] = x
           break
-        case 0x04: // BPF_ALU
+        case 0x04: // BPF_ALU; a division by 0 ends a filter with 0
+          if ((code & 0xf0) === DIV && operand === 0) return 0
           a = calculate(code, a, operand)
           break
         case 0x05: // BPF_JMP: distances in instructions, from the next one
@@ -129,8 +115,8 @@ export class Simulator {
         case 0x06: // BPF_RET: K or A
           return (code & 0x18) === 0x10 ? a : k
         default: // BPF_MISC: TAX, TXA
-          if (code === 0x07) x = a
-          else if (code === 0x87) a = x
+          if (code === TAX) x = a
+          else if (code === TXA) a = x
           else throw unknown(code, k)
       }
     }
@@ -148,8 +134,8 @@ function calculate(code: number, a: number, operand: number): number {
       return (a - operand) >>> 0
     case 0x20: // BPF_MUL
       return Math.imul(a, operand) >>> 0
-    case 0x30: // BPF_DIV: a division by zero ends a filter with 0 in the kernel; it lets no constant zero in
-      return operand === 0 ? 0 : Math.floor(a / operand)
+    case 0x30: // BPF_DIV
+      return Math.floor(a / operand)
     case 0x40: // BPF_OR
       return (a | operand) >>> 0
     case 0x50: // BPF_AND

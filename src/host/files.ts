@@ -2,6 +2,8 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
+  fchownSync,
   fstatSync,
   fsyncSync,
   lstatSync,
@@ -89,18 +91,26 @@ export function makeDirectory(path: string, mode = 0o755): void {
 
 /**
  * Writes a file so that a reader sees the old one or the new one, never a part. With `durable`, also after a power failure
- * (file and directory are synced). Throws STORE_FAILED and leaves the old file.
+ * (file and directory are synced). With `like`, it gets the owner and the permissions of that file. Throws STORE_FAILED and leaves the old file.
  */
 export function writeAtomic(
   path: string,
   data: string | Uint8Array,
-  options: { mode?: number; durable?: boolean } = {},
+  options: { mode?: number; durable?: boolean; like?: Stats } = {},
 ): void {
   const temporary = `${path}.${process.pid}.tmp`
   try {
     rmSync(temporary, { force: true }) // left by a process that had our pid and died
-    const descriptor = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, options.mode ?? 0o644)
+    const descriptor = openSync(
+      temporary,
+      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+      options.mode ?? (options.like === undefined ? 0o644 : 0o600),
+    )
     try {
+      if (options.like !== undefined) {
+        fchownSync(descriptor, options.like.uid, options.like.gid)
+        fchmodSync(descriptor, options.like.mode & 0o7777)
+      }
       writeFileSync(descriptor, data)
       if (options.durable) fsyncSync(descriptor)
     } finally {

@@ -14,6 +14,15 @@ export function selfCommand(): [program: string, ...args: string[]] {
   return STANDALONE ? [process.execPath] : [process.execPath, join(import.meta.dirname, '../cli/main.ts')]
 }
 
+/** The program and the shim, as runtimes are told where they are. */
+export function programPath(): string {
+  return join(home, 'oci-sandbox')
+}
+
+export function shimPath(): string {
+  return join(home, 'oci-sandbox-runtime')
+}
+
 /** The native helper: beside the program, or in the libexec directory beside its bin directory. */
 export function tracerPath(): string {
   const candidates = [join(home, 'oci-sandbox-tracer'), join(home, '../libexec/oci-sandbox/oci-sandbox-tracer')]

@@ -1,18 +1,20 @@
 /** Records of runs -> the policy in the store. */
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { readTrusted } from '../host/files.ts'
-import { isAlive } from '../host/processes.ts'
 import { isObject, parseJson } from '../json.ts'
 import { mergePolicies } from '../policy/merge.ts'
+import type { SyscallNames } from '../policy/names.ts'
+import { withSiblings } from '../policy/siblings.ts'
 import type { Store } from '../policy/store.ts'
 import { holdsKnown, knownCalls } from './known.ts'
 import { writeKnown } from './known-file.ts'
+import { isRunning } from './live.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
-import { decodeStream, type Hello, type Trace } from './stream.ts'
+import { decodeStream, type Trace } from './stream.ts'
 
 const UNWATCHED = 'calls were not watched, as the policy held them, but it does not hold them now'
 
@@ -21,7 +23,12 @@ const UNWATCHED = 'calls were not watched, as the policy held them, but it does 
  * learn of the container's end, so whoever folds after a run has it. A record is removed once the policy that holds it is on
  * disk; after a crash in between it is folded again, which changes nothing.
  */
-export async function foldRuns(store: Store, name: string, table: SyscallTable): Promise<void> {
+export async function foldRuns(
+  store: Store,
+  name: string,
+  table: SyscallTable,
+  names: Pick<SyscallNames, 'numberOf'>,
+): Promise<void> {
   const folded: string[] = []
   await store.update(name, (stored) => {
     let policy: PolicyDocument | undefined = stored
@@ -30,7 +37,8 @@ export async function foldRuns(store: Store, name: string, table: SyscallTable):
       const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
       if (trace === undefined) continue
       const whole = holdsKnown(policy, trace.known, table) ? trace : { ...trace, damage: UNWATCHED }
-      const learned = policyOfRun(name, run, whole, note ?? {}, table)
+      const made = policyOfRun(name, run, whole, note ?? {}, table)
+      const learned = store.siblings ? withSiblings(made, names) : made
       policy = policy === undefined ? learned : mergePolicies(policy, learned)
       folded.push(run)
     }
@@ -68,8 +76,4 @@ function endedTrace(read: () => Trace | undefined, noted: boolean): Trace | unde
   if (isRunning(trace.hello)) return undefined
   // Read again: the tracer may have written its last lines and ended after the first reading.
   return read()
-}
-
-function isRunning({ bootId, tracerPid, tracerStart }: Hello): boolean {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() === bootId && isAlive(tracerPid, tracerStart)
 }

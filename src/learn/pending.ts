@@ -1,3 +1,4 @@
+import type { SyscallNames } from '../policy/names.ts'
 import type { Store } from '../policy/store.ts'
 
 /** A run's record in a policy's runs/ is RUN.ndjson, as the tracer writes it; beside it stands RUN.json: what the tracer cannot know. */
@@ -16,6 +17,8 @@ export function pendingRuns(store: Store, policy: string): string[] {
  */
 export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
-  const [{ foldRuns }, { syscallTable }] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
-  await foldRuns(store, policy, syscallTable())
+  const [{ foldRuns }, library] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
+  const numberOf: SyscallNames['numberOf'] = (architecture, name) =>
+    library.seccompLibrary().resolveName(architecture, name)
+  await foldRuns(store, policy, library.syscallTable(), { numberOf })
 }

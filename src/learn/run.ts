@@ -3,6 +3,7 @@ import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, Image, PolicyDocument, Run } from '../generated/policy.ts'
 import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
+import { kernelCalls } from '../policy/kernel-calls.ts'
 import type { Trace } from './stream.ts'
 
 /** What the hook knows of a run and the tracer does not. */
@@ -22,11 +23,6 @@ const X32_BIT = 0x4000_0000
 export function numberInFilters(arch: string, nr: number): number {
   return arch === 'x32' ? nr + X32_BIT : nr
 }
-
-/** Two calls that the kernel itself puts into a program, at any time: every policy allows them (signal(7), restart_syscall(2)). */
-const KERNEL_CALLS = ['restart_syscall', 'rt_sigreturn']
-/** The same on 32-bit x86, where a handler without SA_SIGINFO returns by sigreturn. */
-const ALWAYS: Partial<Record<ArchitectureName, readonly string[]>> = { x86: [...KERNEL_CALLS, 'sigreturn'] }
 
 export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
@@ -48,9 +44,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
   }
   for (const [architecture, { syscalls }] of Object.entries(architectures)) {
     const seen = new Set(syscalls.map(({ name }) => name))
-    const always: AllowedSyscall[] = (ALWAYS[architecture as ArchitectureName] ?? KERNEL_CALLS).map((call) => ({
-      name: call,
-    }))
+    const always: AllowedSyscall[] = kernelCalls(architecture as ArchitectureName).map((name) => ({ name }))
     syscalls.push(...always.filter((call) => !seen.has(call.name)))
   }
   return canonicalPolicy({

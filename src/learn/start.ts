@@ -17,9 +17,13 @@ import { decodeStream } from './stream.ts'
 
 export interface LearnRequest {
   readonly policy: string
-  readonly container: string
+  /** Absent for a program that runs in none. */
+  readonly container?: string
+  /** The container's init, or with `containerPid` the process that is about to become a runtime's `exec`. */
   readonly pid: number
   readonly detail: Detail
+  /** The init of the container that a program is about to join. */
+  readonly containerPid?: number
   readonly image?: Image
   /** The host's word on how to watch. */
   readonly backend: LearnBackend
@@ -28,18 +32,19 @@ export interface LearnRequest {
 }
 
 /**
- * Returns when the container is traced; the tracer goes on by itself until the container's end. Its record is
+ * Returns the run's name when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, request: LearnRequest): void {
-  const { policy, container, pid, detail, image } = request
+export function startLearning(store: Store, request: LearnRequest): string {
+  const { policy, container, pid, containerPid, detail, image } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    const options = [...wayOf(store, request), ...detailOptions(detail)]
+    const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
+    const options = [...joining, ...wayOf(store, request), ...detailOptions(detail)]
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
@@ -47,8 +52,13 @@ export function startLearning(store: Store, request: LearnRequest): void {
         `the native helper says that it learns, but ${record} does not; install it again`,
       )
     }
-    const note: Note = { started, container, ...(image === undefined ? {} : { image }) }
+    const note: Note = {
+      started,
+      ...(container === undefined ? {} : { container }),
+      ...(image === undefined ? {} : { image }),
+    }
     writeAtomic(base + NOTE, `${JSON.stringify(note)}\n`, { mode: 0o600 })
+    return run
   } catch (error) {
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error

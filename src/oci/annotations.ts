@@ -18,6 +18,8 @@ export interface Request {
 }
 
 const PREFIX = 'io.sandbox.'
+/** How much learning records. */
+export const DETAIL = `${PREFIX}detail`
 
 /**
  * What a container asks for, or undefined where it has no annotation of ours. Where io.sandbox.mode is missing beside others it is

@@ -3,7 +3,7 @@
  * what a schema cannot say), naming every bad place at once; encoding is deterministic to the byte.
  */
 import { SandboxError } from '../errors.ts'
-import type { AllowedSyscall, Architecture, Comparison, PolicyDocument } from '../generated/policy.ts'
+import type { AllowedSyscall, Architecture, Comparison, Import, PolicyDocument } from '../generated/policy.ts'
 import { validatePolicy } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
 import { listProblems, schemaProblems } from '../validate.ts'
@@ -55,6 +55,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     architectures[name] = { known, syscalls: syscalls.map(canonicalSyscall).sort(compareSyscalls) }
   }
   const runs = [...policy.runs].sort((a, b) => compareText(a.started, b.started) || compareText(a.id, b.id))
+  const imports = [...(policy.imports ?? [])].map(canonicalImport).sort(compareImports)
   return {
     version: POLICY_VERSION,
     name: policy.name,
@@ -62,6 +63,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     ...(policy.widening === undefined ? {} : { widening: policy.widening }),
     architectures,
     runs,
+    ...(imports.length === 0 ? {} : { imports }),
   }
 }
 
@@ -70,14 +72,36 @@ export function encodePolicy(policy: PolicyDocument): string {
 }
 
 function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
-  const { name, number, count, since, learned, rules } = syscall
+  const { name, number, count, since, again, via, reason, learned, rules } = syscall
   return {
     ...(name === undefined ? { number: number as number } : { name }),
     ...(count === undefined ? {} : { count }),
     ...(since === undefined ? {} : { since }),
+    ...(again === undefined ? {} : { again }),
+    ...(via === undefined ? {} : { via }),
+    ...(reason === undefined ? {} : { reason }),
     ...(learned === undefined ? {} : { learned: canonicalLearned(learned) }),
     ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
   }
+}
+
+function canonicalImport({ format, source, digest, date, notes }: Import): Import {
+  return {
+    format,
+    ...(source === undefined ? {} : { source }),
+    digest,
+    date,
+    ...(notes === undefined || notes.length === 0 ? {} : { notes: [...new Set(notes)].sort() }),
+  }
+}
+
+function compareImports(a: Import, b: Import): number {
+  return compareText(a.date, b.date) || compareText(importKey(a), importKey(b))
+}
+
+/** What tells one import from another: all but its date. */
+export function importKey({ date: _, ...rest }: Import): string {
+  return JSON.stringify(rest)
 }
 
 /** What the schema cannot say. */

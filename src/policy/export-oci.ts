@@ -1,11 +1,10 @@
 /** Policy -> the seccomp profile that runc, crun, Docker and podman read (runtime-spec, config-linux.md#seccomp). Pure. */
-import { SandboxError } from '../errors.ts'
-import type { AllowedSyscall, Comparison, PolicyDocument } from '../generated/policy.ts'
+import type { AllowedSyscall, Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
-import { type ArchitectureName, architecturesOf } from './document.ts'
+import type { ArchitectureName } from './document.ts'
+import type { OneList } from './export/one-list.ts'
 import { RUNTIME_CALLS } from './runtime-calls.ts'
 import { decodeUint64 } from './uint64.ts'
-import { widenPolicy } from './widen.ts'
 
 export interface ProfileArgument {
   readonly index: number
@@ -57,35 +56,18 @@ export interface ExportOptions {
   readonly runtimeCalls: boolean
 }
 
-/** Throws EXPORT_IMPOSSIBLE where a profile could not say what the policy says, rather than widen it. */
-export function exportOci(learned: PolicyDocument, { action, runtimeCalls }: ExportOptions): Profile {
-  const policy = widenPolicy(learned)
-  const [first, ...others] = architecturesOf(policy)
-  if (first === undefined) throw impossible(policy, 'it allows nothing; learn the container first')
-  const [architecture, { syscalls }] = first
-  if (others.length > 0) {
-    const names = architecturesOf(policy)
-      .map(([name]) => name)
-      .join(' and ')
-    throw impossible(
-      policy,
-      `a profile has one list for all architectures, but the policy has a list each for ${names}; choose one with --architecture`,
-    )
-  }
-  const unnamed = syscalls.filter(({ name }) => name === undefined).map(({ number }) => number)
-  if (unnamed.length > 0)
-    throw impossible(
-      policy,
-      `a profile has no way to say syscall number ${unnamed.join(', ')}, which had no name when it was learned`,
-    )
-
+/** The profile of a policy whose lists are one (oneList), so that nothing is widened. */
+export function exportOci({ architectures, syscalls }: OneList, { action, runtimeCalls }: ExportOptions): Profile {
   const whole = syscalls.filter(({ rules }) => rules === undefined).map(({ name }) => name as string)
   const names = [...new Set([...whole, ...(runtimeCalls ? RUNTIME_CALLS : [])])].sort()
   const ruled = syscalls.filter(({ name }) => !names.includes(name as string))
   return {
     ...DEFAULT_ACTION[action],
-    architectures: [SCMP_ARCH[architecture]],
-    syscalls: [{ names, action: 'SCMP_ACT_ALLOW' }, ...ruled.flatMap(ruledSyscalls)],
+    architectures: architectures.map((name) => SCMP_ARCH[name]),
+    syscalls: [
+      ...(names.length === 0 ? [] : [{ names, action: 'SCMP_ACT_ALLOW' as const }]),
+      ...ruled.flatMap(ruledSyscalls),
+    ],
   }
 }
 
@@ -98,8 +80,4 @@ function argument({ index, op, value, mask }: Comparison): ProfileArgument {
   // SCMP_CMP_MASKED_EQ: (argument & value) == valueTwo.
   if (mask !== undefined) return { index, value: decodeUint64(mask), valueTwo: operand, op: OPERATOR[op] }
   return { index, value: operand, valueTwo: 0n, op: OPERATOR[op] }
-}
-
-function impossible(policy: PolicyDocument, reason: string): SandboxError {
-  return new SandboxError('EXPORT_IMPOSSIBLE', `policy ${policy.name} cannot be exported: ${reason}`)
 }

@@ -1,5 +1,5 @@
-import type { AllowedSyscall, Architecture, PolicyDocument, Run } from '../generated/policy.ts'
-import { type ArchitectureName, architecturesOf, canonicalPolicy, POLICY_VERSION } from './document.ts'
+import type { AllowedSyscall, Architecture, Import, PolicyDocument, Run } from '../generated/policy.ts'
+import { type ArchitectureName, architecturesOf, canonicalPolicy, importKey, POLICY_VERSION } from './document.ts'
 import { isUnrestricted, mergeLearned } from './learned.ts'
 import { canonicalRules, compareText, syscallKey } from './syscalls.ts'
 import { WIDENINGS } from './widen.ts'
@@ -28,7 +28,18 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     ...wider(a.widening, b.widening),
     architectures,
     runs: [...runs.values()],
+    imports: mergeImports([...(a.imports ?? []), ...(b.imports ?? [])]),
   })
+}
+
+/** Each import once, with its first date. */
+function mergeImports(imports: readonly Import[]): Import[] {
+  const merged = new Map<string, Import>()
+  for (const one of imports) {
+    const other = merged.get(importKey(one))
+    if (other === undefined || compareText(one.date, other.date) < 0) merged.set(importKey(one), one)
+  }
+  return [...merged.values()]
 }
 
 type Started = (runId: string | undefined) => string | undefined
@@ -45,15 +56,21 @@ function mergeArchitectures(a: Architecture, b: Architecture, started: Started):
 }
 
 function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): AllowedSyscall {
-  const { rules: rulesA, learned: learnedA, count: countA, since: sinceA, ...identity } = a
-  const { rules: rulesB, learned: learnedB, count: countB, since: sinceB } = b
-  const merged: AllowedSyscall = { ...identity }
+  const { rules: rulesA, learned: learnedA, count: countA } = a
+  const { rules: rulesB, learned: learnedB, count: countB } = b
+  const merged: AllowedSyscall = a.name === undefined ? { number: a.number as number } : { name: a.name }
   // The larger count of one run, not a sum: merging the same run twice must change nothing.
   if (countA !== undefined || countB !== undefined) merged.count = Math.max(countA ?? 0, countB ?? 0)
-  const since = [sinceA, sinceB]
+  // The first two of all runs that made it: what is needed to tell a call of one run from others, and merges in any order.
+  const [since, again] = [...new Set([a.since, a.again, b.since, b.again])]
     .filter((id) => id !== undefined)
-    .sort((x, y) => compareText(started(x) ?? '', started(y) ?? ''))[0]
+    .sort((x, y) => compareText(started(x) ?? '', started(y) ?? ''))
   if (since !== undefined) merged.since = since
+  if (again !== undefined) merged.again = again
+  // A call that was learned or imported needs no other one to stand beside.
+  if (a.via !== undefined && b.via !== undefined) [merged.via] = [a.via, b.via].sort(compareText) as [string, string]
+  const [reason] = [a.reason, b.reason].filter((text) => text !== undefined).sort(compareText)
+  if (reason !== undefined) merged.reason = reason
   // Neither rules nor learned arguments = any arguments, which holds all others.
   if (isUnrestricted(a) || isUnrestricted(b)) return merged
   const learned = mergeLearned(learnedA, learnedB)

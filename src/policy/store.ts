@@ -18,8 +18,12 @@ import { isPolicyName, NAME_RULE } from './name.ts'
 export class Store {
   readonly root: string
 
-  constructor(root: string) {
+  /** Whether runs that are learned into it bring siblings of their calls (siblings.ts). */
+  readonly siblings: boolean
+
+  constructor(root: string, options: { siblings?: boolean } = {}) {
     this.root = root
+    this.siblings = options.siblings ?? true
   }
 
   directory(name: string): string {
@@ -58,11 +62,16 @@ export class Store {
     return readTrusted(join(this.directory(name), 'policy.json'))
   }
 
-  /** Throws POLICY_NOT_FOUND, POLICY_INVALID, STORE_UNSAFE. */
-  read(name: string): PolicyDocument {
+  /** A policy's text, and how it is decoded. Throws POLICY_NOT_FOUND, STORE_UNSAFE. */
+  source(name: string): { name: string; text: Buffer; decode: () => PolicyDocument } {
     const text = this.readText(name)
     if (text === undefined) throw this.notFound(name)
-    return this.decode(name, text)
+    return { name, text, decode: () => this.decode(name, text) }
+  }
+
+  /** Throws POLICY_NOT_FOUND, POLICY_INVALID, STORE_UNSAFE. */
+  read(name: string): PolicyDocument {
+    return this.source(name).decode()
   }
 
   decode(name: string, text: Buffer): PolicyDocument {

@@ -3,6 +3,7 @@ import type { Decision } from '../decide/decide.ts'
 import type { Settings } from '../decide/settings.ts'
 import { filterOf } from '../enforce/filter.ts'
 import { tracerArguments } from '../enforce/install.ts'
+import type { CachedFilter } from '../filter/cache.ts'
 import { selfCommand, tracerPath } from '../host/paths.ts'
 import { foldPendingRuns } from '../learn/pending.ts'
 import { Store } from '../policy/store.ts'
@@ -15,8 +16,8 @@ export interface ChangeRequest {
   readonly config: string | undefined
   /** The annotations to add. */
   readonly annotations: Readonly<Record<string, string>>
-  /** Keeps the filter of an enforced container until its end, and returns the path. */
-  keep(filter: { readonly path: string; readonly program: Uint8Array }): string
+  /** Keeps the filter of an enforced container until its end, and returns the paths of its programs. */
+  keep(filter: CachedFilter): readonly string[]
 }
 
 /** Throws what filterOf() throws, TRACER_FAILED. */
@@ -26,14 +27,14 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
     const hook = ownHook('learn', config)
     return { annotations, enforced: false, hooks: { createRuntime: [hook], poststop: [hook] }, alike: [] }
   }
-  const store = new Store(settings.store)
+  const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
-  const filter = request.keep(await filterOf(store, decision.policy, decision.action))
+  const filters = request.keep(await filterOf(store, decision.policy, decision.action))
   const hook = ownHook('enforce', config)
   const early = {
     path: tracerPath(),
-    args: ['oci-sandbox-tracer', 'enforce', '--state', ...tracerArguments({ ...settings, filter })],
+    args: ['oci-sandbox-tracer', 'enforce', '--state', ...tracerArguments({ ...settings, filters })],
   }
   // A manifest in a hooks directory may have put its hook there already: one of them is enough, and two would not let each other attach.
   return { annotations, enforced: true, hooks: { createRuntime: [early], poststop: [hook] }, alike: [hook] }

@@ -1,12 +1,13 @@
 /** create and run: the runtime gets a bundle of ours in place of the caller's, where the container is to be learned or enforced. */
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { decide } from '../decide/decide.ts'
 import { oneLine, SandboxError } from '../errors.ts'
-import { writeAtomic } from '../host/files.ts'
 import { annotationsOf, type ConfigJson, decodeConfig } from '../oci/config.ts'
 import { changeFor } from './change.ts'
 import { claim, forget, processOf, writeShadow } from './container.ts'
+import { dockerAnnotations } from './docker.ts'
+import { keepFilter } from './filter.ts'
 import type { Invocation } from './invocation.ts'
 import { moveConfig, prepareConfig } from './prepare.ts'
 import { effectiveAnnotations } from './request.ts'
@@ -22,7 +23,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   if (given.id === undefined) return unchanged
   const bundle = resolve(given.bundle ?? '.')
   const config = readConfig(resolve(bundle, given.config ?? 'config.json'))
-  const annotations = effectiveAnnotations(annotationsOf(config), command.own)
+  const annotations = effectiveAnnotations({ ...dockerAnnotations(config), ...annotationsOf(config) }, command.own)
   const decision = decide(annotations, settings)
   if (decision.kind === 'pass') return unchanged
 
@@ -35,11 +36,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       settings,
       annotations,
       config: invocation.config,
-      keep({ program }) {
-        const path = join(directory, FILTER)
-        writeAtomic(path, program, { mode: 0o600 })
-        return path
-      },
+      keep: (filter) => keepFilter(directory, filter),
     })
     const shadow = writeShadow(directory, bundle, moveConfig(prepareConfig(config, change), bundle))
     return [...command.globals, subcommand, '--bundle', shadow, ...given.others]
@@ -48,9 +45,6 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
     throw error
   }
 }
-
-/** In a container's directory. */
-export const FILTER = 'filter.bpf'
 
 export function readConfig(path: string): ConfigJson {
   let text: string

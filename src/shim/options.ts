@@ -6,7 +6,7 @@ import { SandboxError } from '../errors.ts'
 import { ACTIONS, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'
 import { isPolicyName, NAME_RULE } from '../policy/name.ts'
 
-/** Our own, which stand first (Docker's runtimeArgs arrive there). All take a value. */
+/** Our own. All take a value. Docker's runtimeArgs arrive first, podman's --runtime-flag last. */
 export const OWN_OPTIONS = ['config', 'mode', 'policy', 'action'] as const
 
 /** The runtimes' options that take a value: runc, crun, youki. */
@@ -76,28 +76,28 @@ export function readCommandLine(args: readonly string[], draft: Draft): void {
     if (found === undefined) throw usage(`${option}: expected a value`)
     return found
   }
-  for (; at < args.length && args[at]?.startsWith('--'); at++) {
-    const { name, value } = splitOption(args[at] as string)
-    if (!includes(OWN_OPTIONS, name)) break
-    own[name] = valueFor(`--${name}`, value)
-  }
-  const first = at
+  const globals: string[] = []
+  draft.globals = globals
   for (; at < args.length; at++) {
     const argument = args[at] as string
     if (!argument.startsWith('-')) break
     const { name, value } = splitOption(argument)
     const long = (SHORT_VALUE_OPTIONS as Readonly<Record<string, string>>)[name] ?? name
+    const before = at
+    if (argument.startsWith('--') && includes(OWN_OPTIONS, name)) {
+      own[name] = valueFor(argument, value)
+      continue
+    }
     if (includes(VALUE_OPTIONS, long)) {
       const found = valueFor(argument, value)
       if (long === 'root') draft.root = found
       if (long === 'log') draft.log = found
       if (long === 'log-format') draft.logFormat = found
     } else if (!includes([...FLAG_OPTIONS, ...TELLING_OPTIONS, ...SHORT_FLAG_OPTIONS], name)) {
-      const place = includes(OWN_OPTIONS, name) ? 'has to stand before the options of the runtime' : 'is not known'
-      throw usage(`option ${argument} before the subcommand ${place}, so nothing is started`)
+      throw usage(`option ${argument} before the subcommand is not known, so nothing is started`)
     }
+    globals.push(...args.slice(before, at + 1))
   }
-  draft.globals = args.slice(first, at)
   draft.own = checkOwn(own)
   const subcommand = args[at]
   if (subcommand === undefined) return

@@ -1,5 +1,5 @@
 /** The host configuration: its defaults, and what is wrong with it. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -19,6 +19,7 @@ test('every key may be left out', async (t) => {
     modes: ['learn', 'enforce'],
     actions: ['errno', 'kill', 'log'],
     setNoNewPrivileges: false,
+    siblings: true,
     runtime: 'runc',
     enforce: { method: 'auto' },
     learn: { backend: 'auto' },
@@ -30,12 +31,23 @@ test('every key may be left out', async (t) => {
   t.same(loadSettings(join(import.meta.dirname, '../../hooks/config.json')), defaults, 'the one that is installed')
 })
 
+test('docs/configuration.md shows the defaults', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')
+  const [defaults, strict] = [...text.matchAll(/```json\n([^`]*)```/g)].map(([, json]) => json ?? '')
+  t.same(loadSettings(file(t, defaults ?? '')), withDefaults({}))
+  t.match(loadSettings(file(t, strict ?? '')), {
+    modes: ['enforce'],
+    required: [{ podSandbox: true }, { mode: 'enforce' }],
+  })
+})
+
 test('what is given is kept', async (t) => {
   const given = {
     store: '/srv/sandbox',
     modes: ['enforce'],
     actions: ['kill'],
     setNoNewPrivileges: true,
+    siblings: false,
     runtime: '/usr/bin/crun',
     enforce: { method: 'crun-bpf' },
     learn: { backend: 'ebpf' },

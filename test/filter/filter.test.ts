@@ -130,17 +130,19 @@ test('names that are no syscalls are all named', async (t) => {
   })
 })
 
-test('a policy that allows nothing, or needs more than 4096 instructions, is refused', async (t) => {
+test('a policy that allows nothing is refused', async (t) => {
   t.throws(() => compileFilter(library, policy([], { architectures: {} }), 'errno'), { code: 'POLICY_EMPTY' })
   t.throws(() => compileFilter(library, policy([]), 'errno'), { code: 'POLICY_EMPTY' })
-  const rules = Array.from({ length: 4200 }, (_, value) => [{ index: 1, op: '==' as const, value: value * 3 }])
-  t.throws(() => compileFilter(library, policy([{ name: 'ioctl', rules }]), 'errno'), { code: 'FILTER_FAILED' })
 })
 
 test('calls that were made often come first', async (t) => {
   const place = (count: number) => {
     const bytes = Buffer.from(
-      compileFilter(library, policy(['brk', 'close', { name: 'read', count }, { name: 'write', count: 50 }]), 'errno'),
+      compileFilter(
+        library,
+        policy(['brk', 'close', { name: 'read', count }, { name: 'write', count: 50 }]),
+        'errno',
+      )[0] ?? [],
     )
     const position = (number: number) => {
       for (let at = 0; at < bytes.length; at += 8)
@@ -175,9 +177,9 @@ test('the proof finds a filter that means something else', async (t) => {
     },
   ]
   const document = policy(allowed)
-  const program = compileFilter(library, document, 'errno')
+  const [program = new Uint8Array()] = compileFilter(library, document, 'errno')
   const resolved = resolvePolicy(document, (arch, name) => library.resolveName(arch, name), [])
-  proveFilter(program, 'p', resolved, 'errno')
+  proveFilter([program], 'p', resolved, 'errno')
 
   // Every return value changed, and every compared constant: each is another meaning.
   let found = 0
@@ -191,7 +193,7 @@ test('the proof finds a filter that means something else', async (t) => {
     view.setUint32(at + 4, opcode === 0x06 ? (k === RET_ALLOW ? RET_LOG : RET_ALLOW) : k + 1, true)
     changed++
     try {
-      proveFilter(mutant, 'p', resolved, 'errno')
+      proveFilter([mutant], 'p', resolved, 'errno')
       t.comment(`not found: instruction ${at / 8}`)
     } catch (error) {
       t.match(error, { code: 'FILTER_UNPROVED', message: /but the policy says (allow|refuse|enosys)/ })
@@ -237,7 +239,7 @@ test('property: random policies of names, == and masked== compile to filters tha
   t.pass('60 policies')
 })
 
-test('what libseccomp mistranslates (rules that mix !=, < and > on several arguments) is refused, never used', async (t) => {
+test('what libseccomp mistranslates (rules that mix !=, < and > on several arguments) it is not given', async (t) => {
   const rules: Comparison[][] = [
     [
       { index: 0, op: '!=', value: 4213014 },
@@ -248,22 +250,42 @@ test('what libseccomp mistranslates (rules that mix !=, < and > on several argum
       { index: 1, op: '==', value: 180059816 },
     ],
   ]
-  t.throws(() => compileFilter(library, policy([{ name: 'ioctl', rules }]), 'errno'), {
-    code: 'FILTER_UNPROVED',
-    message: /libseccomp mistranslates some combinations of argument rules: write them with == and masked==/,
-  })
+  using wrong = library.filter({ defaultAction: { kind: 'errno', errno: 1 }, architectures: ['x86_64'] })
+  const comparisons = (rule: Comparison[]) =>
+    rule.map((one) => ({ ...one, index: one.index, value: BigInt(one.value) }))
+  for (const rule of rules) wrong.addExact({ kind: 'allow' }, 16, comparisons(rule) as never)
+  const call = { arch: X86_64, number: 16, args: [41819n, 180059816n, 803279085n] }
+  const ours = new Simulator(compileFilter(library, policy([{ name: 'ioctl', rules }]), 'errno'))
+  t.equal(ours.run(call), RET_ALLOW, 'the first rule holds')
   const random = new Random(4)
-  let refused = 0
+  const differing = Array.from({ length: 400 }, () => {
+    const args = [random.pick([4213014n, 41819n, 5n]), random.pick([180059816n, 7n]), random.pick([803279085n, 9n])]
+    return { ...call, args }
+  }).filter((one) => new Simulator([wrong.toBPF()]).run(one) !== ours.run(one))
+  t.ok(differing.length > 0, "libseccomp's own translation is another one: this test shows nothing if it is mended")
+
   for (let round = 0; round < 60; round++) {
     const document = randomPolicy(random, ['==', '!=', '<', '<=', '>', '>=', 'masked=='])
     try {
       compileFilter(library, document, 'errno')
     } catch (error) {
-      t.match(error, { code: 'FILTER_UNPROVED' })
-      refused++
+      t.fail(`round ${round}: ${error}`, { document })
     }
   }
-  t.ok(refused < 60, `${refused} of 60 are refused`)
+})
+
+test('each call of each architecture alone, also those that x86 has a second way for', async (t) => {
+  for (const name of ['x86', 'x32', 'arm', 'aarch64', 'x86_64'] as const) {
+    const wrong = [...library.syscalls(name).keys()].filter((call) => {
+      try {
+        const architectures = { [name]: { known: 471, syscalls: [{ name: call }] } }
+        return compileFilter(library, policy([], { architectures }), 'errno').length !== 1
+      } catch {
+        return true
+      }
+    })
+    t.same(wrong, [], name)
+  }
 })
 
 test('the table that learning uses', async (t) => {
@@ -274,29 +296,25 @@ test('the table that learning uses', async (t) => {
   t.ok(table.highest('x86_64') >= 471)
 })
 
-test('a filter that computes with a number is found: the proof would not hold for it', async (t) => {
-  const compares = (...code: [opcode: number, jt: number, jf: number, k: number][]) => {
-    const bytes = Buffer.alloc(code.length * 8)
-    for (const [index, [opcode, jt, jf, k]] of code.entries()) {
-      bytes.writeUInt16LE(opcode, index * 8)
-      bytes.writeUInt8(jt, index * 8 + 2)
-      bytes.writeUInt8(jf, index * 8 + 3)
-      bytes.writeUInt32LE(k, index * 8 + 4)
+test('neither the simulator nor the proof imports what makes filters', async (t) => {
+  const imported = (path: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(path)) return seen
+    seen.add(path)
+    const source = readFileSync(new URL(`../../src/filter/${path}`, import.meta.url), 'utf8')
+    for (const [, next] of source.matchAll(/^(?:import|export) (?!type ).*?from '([^']+)'/gms)) {
+      if (next?.startsWith('./')) imported(next.slice(2), seen)
+      else seen.add(next as string)
     }
-    return new Simulator(bytes).onlyComparesNumbers()
+    return seen
   }
-  const [LOAD, AND, EQUAL, SET, RETURN] = [0x20, 0x54, 0x15, 0x45, 0x06]
-  t.ok(compares([LOAD, 0, 0, 0], [EQUAL, 0, 0, 3], [RETURN, 0, 0, 0]))
-  t.ok(compares([LOAD, 0, 0, 16], [AND, 0, 0, 7], [RETURN, 0, 0, 0]), 'an argument')
-  t.notOk(compares([LOAD, 0, 0, 0], [AND, 0, 0, 7], [RETURN, 0, 0, 0]), 'the number')
-  t.notOk(compares([LOAD, 0, 0, 4], [SET, 0, 0, 7], [RETURN, 0, 0, 0]), 'the architecture')
-  t.notOk(
-    compares([LOAD, 0, 0, 0], [EQUAL, 0, 1, 3], [LOAD, 0, 0, 16], [AND, 0, 0, 7], [RETURN, 0, 0, 0]),
-    'on one of two ways',
-  )
-})
-
-test('the simulator does not import the compiler', async (t) => {
-  const source = readFileSync(new URL('../../src/filter/simulate.ts', import.meta.url), 'utf8')
-  t.notMatch(source, /^import/m)
+  t.same([...imported('simulate.ts')].sort(), ['actions.ts', 'program.ts', 'returns.ts', 'simulate.ts'])
+  for (const path of ['regions.ts', 'prove.ts']) {
+    const reached = [...imported(path)]
+    t.ok(reached.length > 10, 'the test reads the imports')
+    t.same(
+      reached.filter((name) => name.startsWith('layout/') || ['compile.ts', 'library.ts', 'cache.ts'].includes(name)),
+      [],
+      path,
+    )
+  }
 })

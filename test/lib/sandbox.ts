@@ -1,11 +1,16 @@
 /** Containers for tests: bundles of fixture programs on a Debian root file system, run by stock runc through our hooks. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -17,6 +22,7 @@ import type { PolicyDocument } from '../../src/generated/policy.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const OCI_SANDBOX = join(ROOT, 'dist/oci-sandbox')
+export const SHIM = join(ROOT, 'dist/oci-sandbox-runtime')
 export const TRACER = join(ROOT, 'dist/oci-sandbox-tracer')
 const DEBIAN = join(ROOT, 'build/demo/rootfs')
 const FIXTURES = join(ROOT, 'build/test-fixtures')
@@ -83,6 +89,12 @@ export class Sandbox {
     const sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'oci-sandbox-test-')))
     // conmon cleans up after a container once `podman run` has returned: what it writes meanwhile makes a removal fail with ENOTEMPTY.
     t.teardown(() => rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+    // The shim's note about the runtime of this configuration.
+    t.teardown(() => rmSync(join('/run/oci-sandbox/runtimes', sandbox.directory), { recursive: true, force: true }))
+    t.teardown(() => {
+      for (const name of sandbox.kept())
+        rmSync(join('/run/oci-sandbox/containers', name), { recursive: true, force: true })
+    })
     chmodSync(sandbox.directory, 0o755)
     const fixtures = join(FIXTURES, String(process.pid))
     if (!existsSync(fixtures)) {
@@ -102,7 +114,14 @@ export class Sandbox {
   /** A hook of ours with the sandbox's configuration. */
   hook(name: 'learn' | 'enforce', more: object = {}) {
     const args = ['oci-sandbox', 'hook', name, '--config', this.config]
-    return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], ...more }
+    return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], ...more }
+  }
+
+  /** A program that is the shim with the sandbox's configuration: what an engine is given as its runtime. */
+  runtime(): string {
+    const path = join(this.directory, 'runtime')
+    writeFileSync(path, `#!/bin/sh\nexec ${OCI_SANDBOX}-runtime --config ${this.config} "$@"\n`, { mode: 0o755 })
+    return path
   }
 
   #hooks(mode: Container['mode']): object {
@@ -160,6 +179,38 @@ export class Sandbox {
 
   async run(container: Container): Promise<Result> {
     return await this.runc('run', '--bundle', this.bundle(container), this.newId())
+  }
+
+  /** oci-sandbox-runtime in the place of runc. */
+  async shim(...args: string[]): Promise<Result> {
+    const line = ['--config', this.config, ...this.runcArgs(...args)]
+    return resultOf(await execa(SHIM, line, { reject: false, stdin: 'ignore' }))
+  }
+
+  /** The same, with a file as the container's standard output and error: a container outlives `create`, and would keep a pipe open. */
+  async shimInto(file: string, cwd: string, ...args: string[]): Promise<number | undefined> {
+    const output = openSync(file, 'a')
+    try {
+      const line = ['--config', this.config, ...this.runcArgs(...args)]
+      const child = spawn(SHIM, line, { cwd, stdio: ['ignore', output, output] })
+      const [code] = await once(child, 'exit')
+      return code
+    } finally {
+      closeSync(output)
+    }
+  }
+
+  /** The directories that the shim keeps for containers of this sandbox. */
+  kept(): string[] {
+    const directory = '/run/oci-sandbox/containers'
+    if (!existsSync(directory)) return []
+    return readdirSync(directory).filter((name) => {
+      try {
+        return readFileSync(join(directory, name, 'record.json'), 'utf8').includes(this.directory)
+      } catch {
+        return false
+      }
+    })
   }
 
   /** oci-sandbox with the sandbox's configuration. */

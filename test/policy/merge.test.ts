@@ -20,6 +20,8 @@ function randomSyscall(random: Random, id: string): AllowedSyscall {
     ...(random.chance(0.1) ? { number: 900 + random.below(3) } : { name: random.pick(NAMES) }),
     ...(random.chance(0.8) ? { count: random.below(1000) } : {}),
     ...(random.chance(0.9) ? { since: id } : {}),
+    ...(random.chance(0.2) ? { via: random.pick(['open', 'stat']) } : {}),
+    ...(random.chance(0.1) ? { reason: random.pick(['a', 'b']) } : {}),
     ...(rules === undefined ? {} : { rules }),
     ...(random.chance(0.4) ? { learned: randomLearned(random) } : {}),
   }
@@ -54,8 +56,11 @@ function randomPolicy(random: Random): PolicyDocument {
     ...(random.chance(0.9) ? { x86_64: { known, syscalls: [...syscalls.values()] } } : {}),
     ...(random.chance(0.2) ? { x86: { known, syscalls: [{ name: 'read' }] } } : {}),
   }
+  const imports = random.chance(0.3)
+    ? [{ format: 'oci', digest: `sha256:${String(random.below(3)).repeat(64)}`, date: record.started }]
+    : []
   const widening = random.chance(0.3) ? { widening: random.pick(WIDENINGS) } : {}
-  return policy([], { architectures, runs: [record], ...widening })
+  return policy([], { architectures, runs: [record], imports, ...widening })
 }
 
 test('a merge allows what either allows', async (t) => {
@@ -92,7 +97,45 @@ test('"since" is the oldest run that made the call, "count" the most calls of on
     runs: [run('e', { started: '2026-01-01T00:00:00.000Z' })],
   })
   const late = policy([{ name: 'read', count: 9, since: 'a' }], { runs: [run('a')] })
-  t.same(mergePolicies(late, early).architectures.x86_64?.syscalls, [{ name: 'read', count: 9, since: 'e' }])
+  t.same(mergePolicies(late, early).architectures.x86_64?.syscalls, [
+    { name: 'read', count: 9, since: 'e', again: 'a' },
+  ])
+})
+
+test('"again" is the second run that made a call: which calls only one run made is known in any order', async (t) => {
+  const day = (day: number) => ({ started: `2026-01-0${day}T00:00:00.000Z` })
+  const runs = [1, 2, 3].map((number) =>
+    policy([{ name: 'read', since: `r${number}` }, ...(number === 2 ? [{ name: 'write', since: 'r2' }] : [])], {
+      runs: [run(`r${number}`, day(number))],
+    }),
+  )
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 2, 0],
+    [2, 2, 0, 1, 0],
+  ]) {
+    const merged = order.map((index) => runs[index] as PolicyDocument).reduce(mergePolicies)
+    t.same(merged.architectures.x86_64?.syscalls, [
+      { name: 'read', since: 'r1', again: 'r2' },
+      { name: 'write', since: 'r2' },
+    ])
+  }
+})
+
+test('a call that was learned needs no other one to stand beside', async (t) => {
+  const beside = policy([{ name: 'open', via: 'openat' }])
+  t.same(mergePolicies(beside, policy(['open'])).architectures.x86_64?.syscalls, [{ name: 'open' }])
+  t.same(mergePolicies(beside, policy([{ name: 'open', via: 'creat' }])).architectures.x86_64?.syscalls, [
+    { name: 'open', via: 'creat' },
+  ])
+})
+
+test('imports: each once, with its first date', async (t) => {
+  const one = (date: string) => policy([], { imports: [{ format: 'oci', digest: `sha256:${'a'.repeat(64)}`, date }] })
+  const [early, late] = [one('2026-01-01T00:00:00.000Z'), one('2026-01-02T00:00:00.000Z')]
+  t.same(mergePolicies(late, early).imports, early.imports)
+  t.same(mergePolicies(early, late).imports, early.imports)
 })
 
 test('property: commutative, associative and idempotent, to the byte', async (t) => {

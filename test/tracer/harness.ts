@@ -53,6 +53,8 @@ export type BundleOptions = {
   uid?: number
   readonly?: boolean
   hostPid?: boolean
+  userNamespace?: boolean
+  terminals?: boolean
   capabilities?: string[]
   startContainer?: { path: string; args?: string[] }[]
   seccomp?: unknown
@@ -92,6 +94,8 @@ export const makeBundle = async (t: Teardown, options: BundleOptions): Promise<B
   return bundle
 }
 
+const USER_MAP = [{ containerID: 0, hostID: 100_000, size: 65_536 }]
+
 const config = (options: BundleOptions, hook: string | undefined) => {
   const capabilities = options.capabilities ?? ['CAP_KILL', 'CAP_SETUID', 'CAP_SETGID']
   return {
@@ -108,6 +112,9 @@ const config = (options: BundleOptions, hook: string | undefined) => {
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
       { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
+      ...(options.terminals
+        ? [{ destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['newinstance'] }]
+        : []),
       { destination: '/etc', type: 'bind', source: '/etc', options: ['rbind', 'ro'] },
       { destination: '/usr', type: 'bind', source: '/usr', options: ['rbind', 'ro'] },
       { destination: '/lib', type: 'bind', source: '/lib', options: ['rbind', 'ro'] },
@@ -118,7 +125,14 @@ const config = (options: BundleOptions, hook: string | undefined) => {
       ...(options.startContainer ? { startContainer: options.startContainer } : {}),
     },
     linux: {
-      namespaces: [{ type: 'mount' }, { type: 'ipc' }, { type: 'uts' }, ...(options.hostPid ? [] : [{ type: 'pid' }])],
+      namespaces: [
+        { type: 'mount' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        ...(options.hostPid ? [] : [{ type: 'pid' }]),
+        ...(options.userNamespace ? [{ type: 'user' }] : []),
+      ],
+      ...(options.userNamespace ? { uidMappings: USER_MAP, gidMappings: USER_MAP } : {}),
       ...(options.seccomp ? { seccomp: options.seccomp } : {}),
     },
   }
@@ -150,13 +164,13 @@ export const run = async (bundle: Bundle, id: string = containerId()) => {
   return await running
 }
 
-/** crun with its global options, in a mount namespace with nothing but cgroup 2, as it cannot do with a mixture. */
-export const crun = (bundle: Bundle, ...args: string[]): string[] => [
+/** crun with its global options, in a mount namespace with nothing but cgroup 2, as it cannot do with a mixture. `before`: shell words. */
+export const crun = (bundle: Bundle, args: string[], before: string = ''): string[] => [
   'unshare',
   '--mount',
   'sh',
   '-c',
-  'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
+  `mount -t cgroup2 none /sys/fs/cgroup && ${before} exec "$@"`,
   'sh',
   'crun',
   '--root',
@@ -166,7 +180,7 @@ export const crun = (bundle: Bundle, ...args: string[]): string[] => [
 ]
 
 export const runCrun = async (bundle: Bundle, id: string = containerId()) => {
-  const [program, ...args] = crun(bundle, 'run', '--bundle', bundle.directory, id)
+  const [program, ...args] = crun(bundle, ['run', '--bundle', bundle.directory, id])
   return await execa(program as string, args, { reject: false, stdin: 'ignore' })
 }
 
@@ -216,8 +230,10 @@ export const statusField = async (pid: number, name: string): Promise<string | u
   return text.match(new RegExp(`^${name}:\\s*(.*)$`, 'm'))?.[1]
 }
 
+type Printing = Pick<Running, 'stdout'> & PromiseLike<{ stderr: string }>
+
 /** Wait until the container has printed a text. */
-export const printed = (running: Running, text: string): Promise<void> =>
+export const printed = (running: Printing, text: string): Promise<void> =>
   new Promise((resolve, reject) => {
     let all = ''
     running.stdout.on('data', (data) => {

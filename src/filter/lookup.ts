@@ -1,0 +1,36 @@
+/** The filter of a policy: from the cache, or compiled and put there. */
+import type { PolicyDocument } from '../generated/policy.ts'
+import type { ViolationAction } from '../oci/annotations.ts'
+import { type CachedFilter, cacheKey, type FilterCache } from './cache.ts'
+
+/** A policy as it is written down. It is decoded only where it must be. */
+export interface PolicySource {
+  readonly name: string
+  readonly text: Uint8Array
+  /** Throws POLICY_INVALID. */
+  decode(): PolicyDocument
+}
+
+/**
+ * A filter in the cache is found by the policy's name and bytes, and got there only after these bytes were decoded and the filter was
+ * proved: a hit needs neither. Throws POLICY_INVALID, POLICY_EMPTY, STORE_UNSAFE, STORE_FAILED, FILTER_*.
+ */
+export async function lookUpFilter(
+  cache: FilterCache,
+  source: PolicySource,
+  action: ViolationAction,
+): Promise<CachedFilter> {
+  const key = cacheKey(source.text, [source.name, action])
+  return cache.get(key) ?? cache.put(key, await compileSource(source, action))
+}
+
+/** Without the cache. libseccomp is loaded while the policy is decoded. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
+export async function compileSource(source: PolicySource, action: ViolationAction): Promise<readonly Uint8Array[]> {
+  const [{ compileFilter }, { loadSeccompLibrary }] = await Promise.all([
+    import('./compile.ts'),
+    import('./library.ts'),
+  ])
+  const library = loadSeccompLibrary()
+  const policy = source.decode()
+  return compileFilter(await library, policy, action)
+}

@@ -1,0 +1,132 @@
+/**
+ * The meaning of filters as a whole: every architecture and number there is, in ranges, each with its action as a function of the
+ * arguments (a node of a Diagram). Exact for what src/filter/symbolic.ts follows; Undecidable, never a wrong answer, beyond it.
+ */
+
+import { RET_ALLOW } from './actions.ts'
+import { MAX_WORD } from './calls.ts'
+import { type Diagram, Undecidable } from './diagram.ts'
+import { decodeProgram, programProblem } from './program.ts'
+import { includes } from './ranges.ts'
+import { mostRestrictive } from './returns.ts'
+import { type Cell, cellsOf } from './symbolic.ts'
+
+/** What stands for all architectures from `from` to `to`, both included. */
+export interface ArchRegions {
+  readonly from: number
+  readonly to: number
+  /** The numbers from starts[i] to the one before starts[i + 1], or to the largest, have nodes[i]. Neighbours have different nodes. */
+  readonly starts: readonly number[]
+  readonly nodes: readonly number[]
+}
+
+/** By architecture, ascending, from 0 to MAX_WORD without a gap. Of one Diagram. */
+export type Regions = readonly ArchRegions[]
+
+/** `programs`: in the order in which they are installed. Throws Undecidable; Error for what the kernel would not take. */
+export function regionsOf(diagram: Diagram, programs: readonly Uint8Array[]): Regions {
+  let all: Regions = [{ from: 0, to: MAX_WORD, starts: [0], nodes: [diagram.end(RET_ALLOW)] }]
+  for (const [index, bytes] of programs.entries()) {
+    const which = programs.length > 1 ? `program ${index}: ` : ''
+    const program = decodeProgram(bytes)
+    const problem = programProblem(program)
+    if (problem !== undefined) throw new Error(`${which}the kernel would not take it: ${problem}`)
+    try {
+      const one = assemble(cellsOf(diagram, program))
+      all = index === 0 ? one : overlay(diagram, one, all)
+    } catch (error) {
+      throw error instanceof Undecidable ? new Undecidable(which + error.message) : error
+    }
+  }
+  return all
+}
+
+/** Ranges of numbers that have one node, put in order. Of two that begin with the same number the later counts. */
+export function arrange(from: number, to: number, ranges: { from: number; node: number }[]): ArchRegions {
+  ranges.sort((a, b) => a.from - b.from)
+  const starts: number[] = []
+  const nodes: number[] = []
+  for (const range of ranges) {
+    if (starts.at(-1) === range.from) {
+      starts.pop()
+      nodes.pop()
+    }
+    if (nodes.at(-1) === range.node) continue
+    starts.push(range.from)
+    nodes.push(range.node)
+  }
+  return { from, to, starts, nodes }
+}
+
+function assemble(cells: readonly Cell[]): Regions {
+  const starts = cells.flatMap(({ calls: [, architectures] }) => architectures.filter((_, index) => index % 2 === 0))
+  const borders = [...new Set(starts)].sort((a, b) => a - b)
+  return borders.map((from, index) => {
+    const ranges: { from: number; node: number }[] = []
+    for (const { calls, node } of cells) {
+      const [numbers, architectures] = calls
+      if (!includes(architectures, from)) continue
+      for (let at = 0; at < numbers.length; at += 2) ranges.push({ from: numbers[at] as number, node })
+    }
+    return arrange(from, (borders[index + 1] ?? MAX_WORD + 1) - 1, ranges)
+  })
+}
+
+/** What two filters do that both run. */
+function overlay(diagram: Diagram, newer: Regions, older: Regions): Regions {
+  const result: ArchRegions[] = []
+  for (const { from, to, a, b } of together(newer, older)) {
+    const ranges = [...pairs(a, b)].map((pair) => ({
+      from: pair.from,
+      node: diagram.combine(pair.a, pair.b, mostRestrictive),
+    }))
+    result.push(arrange(from, to, ranges))
+  }
+  return result
+}
+
+/** A range of architectures and numbers, both ends included, on which two meanings differ. */
+export interface Difference {
+  readonly archFrom: number
+  readonly archTo: number
+  readonly from: number
+  readonly to: number
+  readonly a: number
+  readonly b: number
+}
+
+export function* differences(a: Regions, b: Regions): Generator<Difference> {
+  for (const both of together(a, b)) {
+    for (const pair of pairs(both.a, both.b)) {
+      if (pair.a !== pair.b) yield { archFrom: both.from, archTo: both.to, ...pair }
+    }
+  }
+}
+
+/** The node of one architecture and number. */
+export function nodeAt(regions: Regions, arch: number, number: number): number {
+  const { starts, nodes } = regions.find(({ from, to }) => from <= arch && arch <= to) as ArchRegions
+  let at = starts.length - 1
+  while ((starts[at] as number) > number) at--
+  return nodes[at] as number
+}
+
+function* together(a: Regions, b: Regions) {
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const [one, other] = [a[i] as ArchRegions, b[j] as ArchRegions]
+    const to = Math.min(one.to, other.to)
+    yield { from: Math.max(one.from, other.from), to, a: one, b: other }
+    if (one.to === to) i++
+    if (other.to === to) j++
+  }
+}
+
+function* pairs(a: ArchRegions, b: ArchRegions) {
+  for (let i = 0, j = 0; i < a.starts.length && j < b.starts.length; ) {
+    const from = Math.max(a.starts[i] as number, b.starts[j] as number)
+    const to = Math.min(a.starts[i + 1] ?? MAX_WORD + 1, b.starts[j + 1] ?? MAX_WORD + 1) - 1
+    yield { from, to, a: a.nodes[i] as number, b: b.nodes[j] as number }
+    if ((a.starts[i + 1] ?? MAX_WORD + 1) === to + 1) i++
+    if ((b.starts[j + 1] ?? MAX_WORD + 1) === to + 1) j++
+  }
+}

@@ -1,0 +1,52 @@
+/** Formats that have one list of calls for all architectures: the policy's lists as one, where that says the same. Pure. */
+import { SandboxError } from '../../errors.ts'
+import type { AllowedSyscall, PolicyDocument } from '../../generated/policy.ts'
+import { type ArchitectureName, architecturesOf } from '../document.ts'
+import type { SyscallNames } from '../names.ts'
+import { canonicalRules, compareSyscalls, syscallKey } from '../syscalls.ts'
+
+export interface OneList {
+  readonly architectures: readonly ArchitectureName[]
+  /** Named calls only, sorted. */
+  readonly syscalls: readonly AllowedSyscall[]
+}
+
+/**
+ * Throws EXPORT_IMPOSSIBLE where one list would allow another set: a call without a name, or one that an architecture has and only
+ * another one's list allows.
+ */
+export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numberOf'>): OneList {
+  const lists = architecturesOf(policy)
+  if (lists.length === 0) throw impossible(policy, 'it allows nothing; learn the container first')
+  const unnamed = lists.flatMap(([, { syscalls }]) => syscalls.filter(({ name }) => name === undefined))
+  if (unnamed.length > 0) {
+    const numbers = [...new Set(unnamed.map(({ number }) => number))].join(', ')
+    throw impossible(
+      policy,
+      `a profile has no way to say syscall number ${numbers}, which had no name when it was learned; leave it out with --lossy`,
+    )
+  }
+  const all = new Map<string, AllowedSyscall>()
+  for (const [, { syscalls }] of lists) for (const syscall of syscalls) all.set(syscallKey(syscall), syscall)
+  for (const [architecture, { syscalls }] of lists) {
+    const own = new Map(syscalls.map((syscall) => [syscallKey(syscall), syscall]))
+    for (const [name, syscall] of all) {
+      if (names.numberOf(architecture, name) === undefined || sameRules(own.get(name), syscall)) continue
+      const architectures = lists.map(([each]) => each).join(' and ')
+      throw impossible(
+        policy,
+        `a profile has one list for all architectures, but the policy has a list each for ${architectures}, which differ in ${name}; choose one with --architecture`,
+      )
+    }
+  }
+  return { architectures: lists.map(([name]) => name), syscalls: [...all.values()].sort(compareSyscalls) }
+}
+
+function sameRules(a: AllowedSyscall | undefined, b: AllowedSyscall): boolean {
+  if (a === undefined || (a.rules === undefined) !== (b.rules === undefined)) return false
+  return JSON.stringify(canonicalRules(a.rules ?? [])) === JSON.stringify(canonicalRules(b.rules ?? []))
+}
+
+export function impossible(policy: PolicyDocument, reason: string): SandboxError {
+  return new SandboxError('EXPORT_IMPOSSIBLE', `policy ${policy.name} cannot be exported: ${reason}`)
+}

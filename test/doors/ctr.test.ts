@@ -1,0 +1,22 @@
+/** containerd's own client, with the shim as its runtime. */
+import { test } from 'tap'
+import { Containerd } from '../lib/containerd.ts'
+import { Sandbox } from '../lib/sandbox.ts'
+
+const annotations = (mode: string) => ({ 'io.sandbox.mode': mode, 'io.sandbox.policy': 'test' })
+
+test('ctr run --runc-binary: learn, enforce, refuse, exec', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const containerd = await Containerd.start(t, sandbox, sandbox.runtime())
+  const plain = await containerd.run('plain', {}, '/fixtures/act', 'hello', 'socket')
+  t.match(plain, { exitCode: 0, stdout: 'hello: ok\nsocket: ok' }, 'without annotations nothing changes')
+  const learn = await containerd.run('learn', annotations('learn'), '/fixtures/act', 'hello')
+  t.match(learn, { exitCode: 0, stdout: 'hello: ok', stderr: '' })
+  t.match(await sandbox.policy(), { complete: true, runs: [{ program: { path: '/fixtures/act' } }] })
+  const enforce = await containerd.run('enforce', annotations('enforce'), '/fixtures/act', 'hello', 'socket')
+  t.match(enforce, { exitCode: 0, stdout: 'hello: ok\nsocket: Operation not permitted', stderr: '' })
+  const wrong = await containerd.run('wrong', { 'io.sandbox.mode': 'enforec' }, '/fixtures/act', 'hello')
+  t.not(wrong.exitCode, 0)
+  t.match(wrong.stderr, /io\.sandbox\.mode=\\?"enforec\\?": expected learn or enforce/)
+  t.equal((await containerd.run('code', annotations('enforce'), '/fixtures/act', 'hello', 'exit', '7')).exitCode, 7)
+})

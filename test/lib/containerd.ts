@@ -1,0 +1,93 @@
+/** containerd with everything of its own below a test's directory, and the image of image.ts in it. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { startDaemon } from './daemon.ts'
+import { IMAGE, imageArchive } from './image.ts'
+import { type Result, resultOf, type Sandbox } from './sandbox.ts'
+
+interface Teardown {
+  teardown(handler: () => unknown): void
+}
+
+/** The namespace where the CRI plugin looks for images and containers. */
+const NAMESPACE = 'k8s.io'
+
+export class Containerd {
+  readonly directory: string
+  readonly #runtime: string
+
+  private constructor(directory: string, runtime: string) {
+    this.directory = directory
+    this.#runtime = runtime
+  }
+
+  get socket(): string {
+    return join(this.directory, 'containerd.sock')
+  }
+
+  /** `runtime`: the absolute path of what is started in runc's place. */
+  static async start(t: Teardown, sandbox: Sandbox, runtime: string): Promise<Containerd> {
+    const directory = join(sandbox.directory, 'containerd')
+    mkdirSync(directory)
+    const containerd = new Containerd(directory, runtime)
+    const config = join(directory, 'config.toml')
+    writeFileSync(config, containerd.#config())
+    await startDaemon(t, {
+      command: 'containerd',
+      args: ['--config', config],
+      directory,
+      ask: () => execa('ctr', containerd.#args('version')),
+    })
+    // The native snapshotter copies: it works on every file system.
+    await execa('ctr', containerd.#args('images', 'import', '--snapshotter', 'native', await imageArchive(directory)))
+    return containerd
+  }
+
+  #args(...args: string[]): string[] {
+    return ['--address', this.socket, '--namespace', NAMESPACE, ...args]
+  }
+
+  /** TOML, version 2. A test machine may forbid a lower oom_score_adj (CAP_SYS_RESOURCE), and has no CNI plugins. */
+  #config(): string {
+    const cri = '[plugins."io.containerd.grpc.v1.cri"'
+    return `version = 2
+root = "${this.directory}/root"
+state = "${this.directory}/state"
+[grpc]
+  address = "${this.socket}"
+[ttrpc]
+  address = "${this.socket}.ttrpc"
+[debug]
+  address = "${this.socket}.debug"
+${cri}]
+  sandbox_image = "${IMAGE}"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+${cri}.cni]
+  bin_dir = "${this.directory}/cni/bin"
+  conf_dir = "${this.directory}/cni/net.d"
+${cri}.containerd]
+  snapshotter = "native"
+${cri}.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+${cri}.containerd.runtimes.oci-sandbox]
+  runtime_type = "io.containerd.runc.v2"
+  pod_annotations = ["io.sandbox.*"]
+  container_annotations = ["io.sandbox.*"]
+${cri}.containerd.runtimes.oci-sandbox.options]
+  BinaryName = "${this.#runtime}"
+`
+  }
+
+  async ctr(...args: string[]): Promise<Result> {
+    return resultOf(await execa('ctr', this.#args(...args), { reject: false, stdin: 'ignore' }))
+  }
+
+  /** ctr run --rm of the image, through the runtime; `id` must be new. */
+  async run(id: string, annotations: Record<string, string>, ...command: string[]): Promise<Result> {
+    const options = Object.entries(annotations).flatMap(([key, value]) => ['--annotation', `${key}=${value}`])
+    const fixed = ['--rm', '--snapshotter', 'native', '--runc-binary', this.#runtime]
+    return await this.ctr('run', ...fixed, ...options, IMAGE, id, ...command)
+  }
+}

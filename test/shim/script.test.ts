@@ -1,0 +1,285 @@
+/** oci-sandbox-runtime, the script: which command line does what, and what the runtime gets of the process that it becomes. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa, execaSync } from 'execa'
+import { type Test, test } from 'tap'
+import { FLAG_OPTIONS, OWN_OPTIONS, PASSED, TELLING_OPTIONS, VALUE_OPTIONS } from '../../src/shim/options.ts'
+import { SHIM } from '../lib/sandbox.ts'
+
+/** A runtime that writes down what it was started with: a program of its own, so that no shell tidies up before. */
+const RUNTIME = `
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  extern char **environ;
+  char path[4096];
+  snprintf(path, sizeof path, "%s.seen", argv[0]);
+  FILE *seen = fopen(path, "we");
+  for (int i = 1; i < argc; i++) {
+    for (char *c = argv[i]; *c; c++) if (*c == '\\n') *c = '|';
+    fprintf(seen, "arg %s\\n", argv[i]);
+  }
+  for (char **e = environ; *e; e++) fprintf(seen, "env %s\\n", *e);
+  fprintf(seen, "pid %d\\n", getpid());
+  for (int s = 1; s < 32; s++) {
+    struct sigaction a;
+    if (sigaction(s, NULL, &a) == 0 && a.sa_handler == SIG_IGN) fprintf(seen, "ignored %d\\n", s);
+  }
+  for (int fd = 0; fd < 64; fd++) if (fd != fileno(seen) && fcntl(fd, F_GETFD) >= 0) fprintf(seen, "fd %d\\n", fd);
+  struct rlimit l;
+  getrlimit(RLIMIT_NOFILE, &l);
+  fprintf(seen, "nofile %ld %ld\\n", (long)l.rlim_cur, (long)l.rlim_max);
+  int death = 0;
+  prctl(PR_GET_PDEATHSIG, &death);
+  fprintf(seen, "pdeathsig %d\\n", death);
+  fclose(seen);
+  return 7;
+}
+`
+
+interface Fake {
+  readonly directory: string
+  readonly config: string
+  readonly runtime: string
+  /** What it was started with since the last call: "arg X" and so on; undefined: it was not started. */
+  seen(): string[] | undefined
+}
+
+function fake(t: Test): Fake {
+  const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
+  t.teardown(() => {
+    rmSync(directory, { recursive: true, force: true })
+    rmSync(join('/run/oci-sandbox/runtimes', directory), { recursive: true, force: true })
+  })
+  const runtime = join(directory, 'fake')
+  writeFileSync(`${runtime}.c`, RUNTIME)
+  execaSync('gcc', ['-O1', '-o', runtime, `${runtime}.c`])
+  const config = join(directory, 'config.json')
+  writeFileSync(config, JSON.stringify({ store: join(directory, 'store'), runtime }))
+  const bundle = { ociVersion: '1.0.2', process: { args: ['/x'] }, root: { path: 'rootfs' } }
+  mkdirSync(join(directory, 'bundle'))
+  writeFileSync(join(directory, 'bundle/config.json'), JSON.stringify(bundle))
+  const seen = () => {
+    const path = `${runtime}.seen`
+    if (!existsSync(path)) return undefined
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+    rmSync(path)
+    return lines
+  }
+  return { directory, config, runtime, seen }
+}
+
+const start = (args: readonly string[], options: object = {}) =>
+  execa(SHIM, args, { reject: false, stdin: 'ignore', env: {}, extendEnv: false, ...options })
+
+const argsOf = (seen: string[] | undefined) =>
+  seen?.filter((line) => line.startsWith('arg ')).map((line) => line.slice(4))
+
+test('every option in each spelling, before every subcommand', async (t) => {
+  const { directory, config, seen } = fake(t)
+  const rest = ['--bundle', join(directory, 'bundle'), 'id']
+  // "state" as a value: taken for the subcommand by who does not know the option.
+  const globals = [
+    ...VALUE_OPTIONS.flatMap((name) => [[`--${name}`, 'state'], [`--${name}=state`], [`-${name}`, 'state']]),
+    ...FLAG_OPTIONS.map((name) => [`--${name}`]),
+    ['-r', 'state'],
+    ['-s'],
+    ['--root', "it's $(odd)\n`x`"],
+  ]
+  for (const subcommand of ['create', 'state', 'kill']) {
+    for (const options of subcommand === 'create' ? globals : globals.slice(0, 8)) {
+      const line = [...options, subcommand, ...rest]
+      const { exitCode, stdout, stderr } = await start(['--config', config, ...line], { cwd: directory })
+      t.match({ exitCode, stdout, stderr }, { exitCode: 7, stdout: '', stderr: '' }, line.join(' '))
+      t.same(
+        argsOf(seen()),
+        line.map((word) => word.replaceAll('\n', '|')),
+      )
+    }
+  }
+  rmSync(join(directory, 'state'), { force: true })
+})
+
+test('every subcommand is passed on, before and after the note about the runtime is there', async (t) => {
+  const { directory, config, runtime, seen } = fake(t)
+  for (const own of [
+    ['--config', config],
+    [`--config=${config}`, '--mode', 'learn', '--policy=p'],
+  ]) {
+    for (const subcommand of PASSED) {
+      t.equal((await start([...own, subcommand, 'a b'])).exitCode, 7, subcommand)
+      t.same(argsOf(seen()), [subcommand, 'a b'])
+    }
+    for (const option of ['-h', '-v', '-?', ...TELLING_OPTIONS.map((name) => `--${name}`)]) {
+      t.equal((await start([...own, option])).exitCode, 7, option)
+      t.same(argsOf(seen()), [option])
+    }
+  }
+  // podman's --runtime-flag comes behind its own.
+  t.equal((await start(['--log-format=json', `--config=${config}`, '--root', 'x', 'state', 'id'])).exitCode, 7)
+  t.same(argsOf(seen()), ['--log-format=json', '--root', 'x', 'state', 'id'])
+  // The note is believed as long as it is about this configuration.
+  const other = join(directory, 'other')
+  copyFileSync(runtime, other)
+  writeFileSync(config, JSON.stringify({ store: join(directory, 'store'), runtime: other }))
+  t.equal((await start(['--config', config, 'state', 'x'])).exitCode, 7)
+  t.equal(seen(), undefined)
+  t.ok(existsSync(`${other}.seen`))
+  rmSync(other)
+  t.match(await start(['--config', config, 'state', 'x']), { exitCode: 1, stderr: /RUNTIME_FAILED/ })
+})
+
+test('what is not known starts nothing, and says so where the caller looks', async (t) => {
+  const { directory, config, seen } = fake(t)
+  const log = join(directory, 'log.json')
+  const lines: [string[], RegExp][] = [
+    [['--unknown', 'x', 'create', 'id'], /option --unknown before the subcommand is not known/],
+    [['--unknown', 'state', 'id'], /option --unknown before/],
+    [['conjure', 'id'], /subcommand "conjure" is not known/],
+    [['create', '--conjure', 'id'], /option --conjure of create is not known/],
+    [['exec', '--conjure', 'id', 'sh'], /option --conjure of exec is not known/],
+    [['create', '--bundle', join(directory, 'absent'), 'id'], /BUNDLE_INVALID/],
+    [['create', '--bundle'], /create --bundle: expected a value/],
+    [['create', '--bundle', `${directory}/\xff`, 'id'], /BUNDLE_INVALID/],
+    [['--root'], /--root: expected a value/],
+  ]
+  for (const [line, problem] of lines) {
+    const result = await start(['--config', config, '--log', log, '--log-format', 'json', ...line])
+    t.match(result, { exitCode: 1, stdout: '', stderr: problem }, line.join(' '))
+    t.match(JSON.parse(readFileSync(log, 'utf8')), { level: 'error', msg: problem })
+    t.notMatch(result.stderr, /no such file or directory/i, 'podman would take that for exit code 127')
+    t.equal(seen(), undefined)
+    rmSync(log)
+  }
+  for (const name of OWN_OPTIONS.filter((name) => name !== 'config')) {
+    const result = await start(['--config', config, `--${name}=*`, 'create', 'id'])
+    t.match(result, { exitCode: 1, stdout: '', stderr: /\[USAGE\]/ }, name)
+  }
+  t.match(await start(['--config', join(directory, 'absent'), 'state', 'id']), {
+    exitCode: 1,
+    stderr: /HOST_CONFIG_INVALID/,
+  })
+  t.equal(seen(), undefined)
+})
+
+test('the runtime is the same process, with all that it was given', async (t) => {
+  const { directory, config, seen } = fake(t)
+  const line = ['--config', config, 'create', '--bundle', join(directory, 'bundle'), 'id']
+  // SIGPIPE (13) and SIGUSR1 (10) ignored, a low limit, descriptors 3 and 5, a signal at the parent's death (as containerd sets it).
+  const prepare = `trap '' PIPE USR1; ulimit -Sn 999; exec 3</dev/null 5</dev/null; exec setpriv --pdeathsig KILL "$@"`
+  for (const subcommand of ['create', 'state']) {
+    const args = [...line.slice(0, 2), subcommand, ...line.slice(3)]
+    const child = spawn('/bin/sh', ['-c', prepare, 'sh', SHIM, ...args], { stdio: 'ignore', env: { A: 'b', log: 'x' } })
+    t.same(await once(child, 'exit'), [7, null])
+    const lines = seen() ?? []
+    t.ok(lines.includes(`pid ${child.pid}`), 'the same process id')
+    t.same(
+      lines.filter((one) => one.startsWith('ignored')),
+      ['ignored 10', 'ignored 13'],
+    )
+    t.same(
+      lines.filter((one) => one.startsWith('fd')),
+      ['fd 0', 'fd 1', 'fd 2', 'fd 3', 'fd 5'],
+    )
+    t.match(
+      lines.find((one) => one.startsWith('nofile')),
+      /^nofile 999 /,
+    )
+    t.ok(lines.includes('pdeathsig 9'))
+    const variables = lines.filter((one) => /^env (A|log|s_\w*|OLDPWD|SHLVL|_)=/.test(one))
+    t.same(variables.sort(), ['env A=b', 'env log=x'], "none changed, none of the script's own")
+  }
+})
+
+test('no environment changes what it does, in dash, bash and busybox', async (t) => {
+  const { directory, config, seen } = fake(t)
+  const evil = join(directory, 'evil')
+  writeFileSync(evil, `touch ${directory}/ran\n`)
+  // Those that a shell lets stand for a built-in: bash refuses to start with functions like exec or unset.
+  const functions = ['printf', 'read', 'test', '[']
+  const env = {
+    ...{
+      ENV: evil,
+      BASH_ENV: evil,
+      IFS: 'aeiou/=',
+      CDPATH: '/tmp',
+      PATH: directory,
+      SHELLOPTS: 'xtrace',
+      POSIXLY_CORRECT: '1',
+    },
+    ...{
+      s_plan: `touch ${directory}/ran`,
+      s_note: evil,
+      s_passed: 'yes',
+      s_home: directory,
+      PS4: `$(touch ${directory}/ran)`,
+    },
+    ...Object.fromEntries(functions.map((name) => [`BASH_FUNC_${name}%%`, `() { touch ${directory}/ran; }`])),
+  }
+  mkdirSync(join(directory, 'bash'))
+  symlinkSync('/bin/bash', join(directory, 'bash/sh'))
+  mkdirSync(join(directory, 'busybox'))
+  symlinkSync('/bin/busybox', join(directory, 'busybox/sh'))
+  for (const shell of ['/bin/dash', join(directory, 'bash/sh'), join(directory, 'busybox/sh')]) {
+    for (const [line, code] of [
+      [['create', '--bundle', join(directory, 'bundle'), 'id'], 7],
+      [['state', 'id'], 7],
+      [['--unknown', 'create', 'id'], 1],
+    ] as const) {
+      const options = { env, extendEnv: false, reject: false, stdin: 'ignore' } as const
+      const result = await execa(shell, [SHIM, '--config', config, ...line], options)
+      t.equal(result.exitCode, code, `${shell} ${line.join(' ')} ${result.stderr}`)
+      t.same(argsOf(seen()), code === 7 ? line : undefined)
+      t.notOk(existsSync(join(directory, 'ran')))
+    }
+  }
+})
+
+test('without the program beside it, or with one that does nothing, it starts nothing', async (t) => {
+  const { directory, config, seen } = fake(t)
+  const copy = join(directory, 'oci-sandbox-runtime')
+  copyFileSync(SHIM, copy)
+  chmodSync(copy, 0o755)
+  const log = join(directory, 'log')
+  const line = ['--config', config, '--log', log, 'create', '--bundle', join(directory, 'bundle'), 'id']
+  const options = { reject: false, stdin: 'ignore', env: {}, extendEnv: false } as const
+  t.match(await execa(copy, line, options), { exitCode: 1, stdout: '', stderr: /exit code 127.*\[INTERNAL\]/ })
+  t.match(JSON.parse(readFileSync(log, 'utf8')), { level: 'error', msg: /exit code 127/ })
+  for (const [program, code] of [
+    ['/bin/true', 0],
+    ['/bin/false', 1],
+  ] as const) {
+    copyFileSync(program, join(directory, 'oci-sandbox'))
+    t.match(await execa(copy, line, options), { exitCode: 1, stdout: '', stderr: new RegExp(`exit code ${code}\\)`) })
+  }
+  t.equal(seen(), undefined)
+})
+
+test('it does not become itself', async (t) => {
+  const { directory, config } = fake(t)
+  writeFileSync(config, JSON.stringify({ runtime: SHIM }))
+  t.match(await start(['--config', config, 'state', 'id']), { exitCode: 1, stderr: /is oci-sandbox-runtime itself/ })
+  symlinkSync(SHIM, join(directory, 'runc'))
+  writeFileSync(config, JSON.stringify({ runtime: join(directory, 'runc') }))
+  t.match(await start(['--config', config, 'state', 'id']), { exitCode: 1, stderr: /is oci-sandbox-runtime itself/ })
+})
