@@ -20,10 +20,15 @@ export function writeKnown(store: Store, policy: string, text: Uint8Array, known
   writeAtomic(pathOf(store, policy), heading(text) + lines.join(''), { mode: 0o600 })
 }
 
-/** The path of the list, or undefined where there is none of the policy as it is now. Throws STORE_UNSAFE, STORE_FAILED. */
+/**
+ * The path of the list, or undefined where there is none of the policy as it is now, or it is empty. Throws STORE_UNSAFE,
+ * STORE_FAILED.
+ */
 export function currentKnown(store: Store, policy: string): string | undefined {
   const path = pathOf(store, policy)
-  const list = readTrusted(path)
+  const list = readTrusted(path)?.toString('latin1')
   const text = list === undefined ? undefined : store.readText(policy)
-  return text !== undefined && list?.toString('latin1').startsWith(heading(text)) ? path : undefined
+  if (list === undefined || text === undefined) return undefined
+  const head = heading(text)
+  return list.startsWith(head) && list.length > head.length ? path : undefined
 }

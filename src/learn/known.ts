@@ -1,4 +1,4 @@
-/** Calls that a policy holds, because earlier runs made them, and that further runs need not watch. Pure. */
+/** Calls that a policy holds, because several runs made them, and that further runs need not watch. Pure. */
 import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, PolicyDocument } from '../generated/policy.ts'
 import { architecturesOf } from '../policy/document.ts'
@@ -9,10 +9,13 @@ import type { KnownCalls } from './stream.ts'
 /** The tracer watches larger numbers always (ALLOW_NUMBERS, tracer/allow.h). */
 const NUMBERS = 1024
 
-/** What a policy allows that was seen, with any arguments: what was added to it without being seen shall still be seen. */
+/**
+ * What a policy allows with any arguments and two runs have made. What was added without being seen shall still be seen; and what one
+ * run alone made is watched on, as the estimate of what further runs may show rests on it (policy/status.ts).
+ */
 export function knownCalls(policy: PolicyDocument, table: SyscallTable): KnownCalls[] {
   return architecturesOf(policy).map(([arch, { syscalls }]) => {
-    const seen = new Set(syscalls.filter((call) => call.since !== undefined && isUnconditional(call)).map(syscallKey))
+    const seen = new Set(syscalls.filter((call) => call.again !== undefined && isUnconditional(call)).map(syscallKey))
     const numbers = Array.from({ length: NUMBERS }, (_, nr) => nr)
     return { arch, numbers: numbers.filter((nr) => seen.has(keyOf(arch, nr, table))) }
   })

@@ -65,7 +65,7 @@ export function startLearning(store: Store, request: LearnRequest): string {
   }
 }
 
-/** The tracer's options. A policy's first run knows no calls yet. */
+/** The tracer's options. A policy's first two runs know no calls yet. */
 function wayOf(store: Store, { policy, backend, setNoNewPrivileges }: LearnRequest): string[] {
   const known = backend === 'auto' || backend === 'ptrace-known' ? currentKnown(store, policy) : undefined
   const way = backend === 'ptrace-known' && known === undefined ? 'ptrace-adaptive' : backend
