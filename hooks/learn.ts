@@ -22,7 +22,7 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       if (state.status !== 'stopped') requireHook(state.bundle, 'enforce')
       break
     case 'learn':
-      if (state.status === 'stopped') await finishLearning(store, decision.policy, settings)
+      if (state.status === 'stopped') await finishLearning(store, decision.policy, state.id, settings)
       else {
         const pid = initPid(state, 'learn')
         const { setNoNewPrivileges, learn } = settings
@@ -39,8 +39,8 @@ export async function learn({ settings, state, store, decision }: HookContext): 
 }
 
 /** Merges the run into its policy, and compiles that, so that the first enforced start finds its filter in the cache. */
-async function finishLearning(store: Store, policy: string, { actions }: Settings): Promise<void> {
-  await foldPendingRuns(store, policy)
+async function finishLearning(store: Store, policy: string, container: string, { actions }: Settings): Promise<void> {
+  await foldPendingRuns(store, policy, container)
   try {
     await filterOf(store, policy, actions[0] as ViolationAction)
   } catch (error) {

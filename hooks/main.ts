@@ -11,9 +11,9 @@ import { learn } from './learn.ts'
 
 const HOOKS = { learn, enforce }
 
-type HookName = keyof typeof HOOKS
+type HookName = keyof typeof HOOKS | 'precreate'
 
-const NAMES = Object.keys(HOOKS) as HookName[]
+const NAMES: readonly HookName[] = ['learn', 'enforce', 'precreate']
 
 /**
  * Runs a hook and returns its exit code. Any error ends in exit code 1 with one line on standard error (which the runtime shows) and in
@@ -22,15 +22,24 @@ const NAMES = Object.keys(HOOKS) as HookName[]
 export async function runHook(args: readonly string[]): Promise<number> {
   let store: string | undefined
   let state: State | undefined
+  let container: string | undefined
   try {
     const { name, config } = parse(args)
     const settings = loadSettings(config)
     store = settings.store
+    if (name === 'precreate') {
+      const { decodePrecreate, precreate } = await import('./precreate.ts')
+      const given = decodePrecreate(readStdin())
+      container = given.container
+      await precreate(given, settings, config)
+      return 0
+    }
     state = decodeState(readStdin())
+    container = state.id
     const context = hookContext(settings, state)
     if (settings.logLevel === 'debug') {
       const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
-      appendJournal(store, { event: 'decided', container: state.id, message }, 'debug')
+      appendJournal(store, { event: 'decided', container, message }, 'debug')
     }
     return await HOOKS[name](context)
   } catch (cause) {
@@ -40,7 +49,7 @@ export async function runHook(args: readonly string[]): Promise<number> {
     if (store !== undefined) {
       // After the container's end there is nothing left to refuse.
       const event = state?.status === 'stopped' ? 'failed' : 'refused'
-      appendJournal(store, { event, code: error.code, container: state?.id, message })
+      appendJournal(store, { event, code: error.code, container, message })
     }
     return 1
   } finally {

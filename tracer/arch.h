@@ -39,6 +39,28 @@ enum arch_watch arch_watch(const struct arch_call *call);
 /* Does the call, with this first argument, ask for a seccomp filter? */
 bool arch_sets_filter(const struct arch_call *call, uint64_t first);
 
+/* What eBPF programs must know of this machine's kernel (ebpf_programs.c). Where something lies in the kernel's structures
+   is no promise to user space, so it is tried out each time before it is relied on (ebpf_selftest.c). */
+struct arch_kernel {
+  int regs_number;     /* offset of the call's number in struct pt_regs */
+  int regs_first;      /* ... of the first argument of a native call */
+  int regs_compat_first;
+  int mode_offset;     /* offset of a 32-bit word in struct task_struct ... */
+  int32_t mode_compat; /* ... and its bits that say that the call under way is one of the compat ABI */
+  int native, compat;  /* ABIs */
+  int alternate;       /* the ABI of native calls with alternate_bit in their number, -1: none */
+  int32_t alternate_bit;
+  int prctl, seccomp; /* numbers; prctl is the smallest of these four */
+  int compat_prctl, compat_seccomp;
+};
+extern const struct arch_kernel arch_kernel;
+
+/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
+   ABI. */
+extern const struct arch_call arch_samples[];
+extern const int arch_sample_count;
+void arch_make_sample(int index);
+
 /* Registers of a stopped tracee, for calls executed on its behalf. */
 struct arch_registers {
   struct user_regs_struct native;

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <stddef.h>
+#include <unistd.h>
 
 enum { X86_64, X32, X86 };
 const char *const arch_abi_names[] = {[X86_64] = "x86_64", [X86] = "x86", [X32] = "x32"};
@@ -82,6 +84,44 @@ enum arch_watch arch_watch(const struct arch_call *call) {
 bool arch_sets_filter(const struct arch_call *call, uint64_t first) {
   if (is_prctl(call)) return (uint32_t)first == KERNEL_PR_SET_SECCOMP;
   return is_seccomp(call) && ((uint32_t)first == SECCOMP_SET_MODE_FILTER || (uint32_t)first == SECCOMP_SET_MODE_STRICT);
+}
+
+/* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct
+   begins with struct thread_info: unsigned long flags, unsigned long syscall_work (since Linux 5.11), u32 status, with
+   TS_COMPAT in it (arch/x86/include/asm/thread_info.h). */
+const struct arch_kernel arch_kernel = {
+    .regs_number = offsetof(struct user_regs_struct, orig_rax),
+    .regs_first = offsetof(struct user_regs_struct, rdi),
+    .regs_compat_first = offsetof(struct user_regs_struct, rbx),
+    .mode_offset = 16,
+    .mode_compat = 0x2,
+    .native = X86_64,
+    .compat = X86,
+    .alternate = X32,
+    .alternate_bit = X32_SYSCALL_BIT,
+    .prctl = 157,
+    .seccomp = 317,
+    .compat_prctl = 172,
+    .compat_seccomp = 354,
+};
+
+/* getppid, and getpid in the other ABIs. A kernel without x32 knows no such call, but sees it. */
+const struct arch_call arch_samples[] = {{X86_64, 110}, {X32, 39}, {X86, 20}};
+const int arch_sample_count = 3;
+
+void arch_make_sample(int index) {
+  long number = arch_samples[index].nr;
+  switch (arch_samples[index].abi) {
+    case X86_64:
+      syscall(number);
+      break;
+    case X32:
+      syscall(X32_SYSCALL_BIT | number);
+      break;
+    case X86:
+      /* r8 to r11 are lost before Linux 4.17 */
+      __asm__ volatile("int $0x80" : "+a"(number) : : "r8", "r9", "r10", "r11", "memory");
+  }
 }
 
 /* PTRACE_GETREGS of a 64-bit tracer gives the 64-bit layout for 32-bit tracees too (GETREGSET would not). */

@@ -34,6 +34,8 @@ static const char help[] =
     "  --install early       install now, suspended until the program starts; needs\n"
     "                        CAP_SYS_ADMIN in the initial user namespace\n"
     "  --install exec        install when the program has been loaded; needs NO_NEW_PRIVS\n"
+    "  --install present     install nothing: the runtime does; see that they are there when the\n"
+    "                        program starts (without --filter: that some are)\n"
     "  --install auto        early if possible, else exec if --allow-no-new-privs (default)\n"
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
@@ -111,7 +113,9 @@ static void run(void *context) {
     run_joining(enforce, last_resort);
     return;
   }
-  if (enforce->install != INSTALL_EXEC && try_early(enforce, last_resort)) {
+  if (enforce->install == INSTALL_PRESENT) {
+    attach_for_exec(enforce);
+  } else if (enforce->install != INSTALL_EXEC && try_early(enforce, last_resort)) {
     enforce->install = INSTALL_EARLY;
     journal_write("installed", enforce->init, "%d filter(s), suspended until the program starts", enforce->count);
   } else {
@@ -124,14 +128,14 @@ static void run(void *context) {
 }
 
 static bool parse_install(const char *text, enum install *install) {
-  static const char *const names[] = {"auto", "early", "exec"};
-  for (int i = 0; i < 3; i++) {
+  static const char *const names[] = {"auto", "early", "exec", "present"};
+  for (int i = 0; i < 4; i++) {
     if (strcmp(text, names[i]) == 0) {
       *install = (enum install)i;
       return true;
     }
   }
-  message_usage("--install %s: expected auto, early or exec", text);
+  message_usage("--install %s: expected auto, early, exec or present", text);
   return false;
 }
 
@@ -207,7 +211,7 @@ int enforce_command(int argc, char **argv) {
   if (joining != (enforce.join.container != 0) || (joining && from_state))
     return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
   if (joining) enforce.join.runtime = enforce.init;
-  if (enforce.count == 0) return message_usage("--filter is missing");
+  if (enforce.count == 0 && enforce.install != INSTALL_PRESENT) return message_usage("--filter is missing");
   bool known = !from_state || state_read(&state);
   if (from_state && known) enforce.init = state.pid;
   if (!enforce.container && state.id[0]) enforce.container = state.id;

@@ -8,7 +8,8 @@
 #include "tasks.h"
 #include "wait.h"
 
-enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC };
+/* INSTALL_PRESENT: the runtime loads them itself; see only that they are there. */
+enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC, INSTALL_PRESENT };
 
 struct enforce {
   pid_t init;       /* the container's; or a process that joins it */
@@ -50,8 +51,7 @@ void guard(struct enforce *enforce);
    with the filters in force. NULL, or what went wrong: it must die. */
 const char *guard_start_program(struct enforce *enforce);
 
-/* Resume a stopped tracee as it would have gone on; or detach it. */
-void guard_go_on(const struct wait_report *report);
+/* Detach a stopped tracee, its filters in force from now on. */
 void guard_let_go(const struct wait_report *report);
 
 #endif

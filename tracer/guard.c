@@ -6,11 +6,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-void guard_go_on(const struct wait_report *report) {
-  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
-  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
-}
-
 void guard_let_go(const struct wait_report *report) {
   ptrace(PTRACE_SETOPTIONS, report->tid, NULL, 0);
   ptrace(PTRACE_DETACH, report->tid, NULL, wait_pending_signal(report));
@@ -36,7 +31,7 @@ static void put_to_death(const struct enforce *enforce, const char *reason) {
   kill(enforce->init, SIGKILL); /* the id is still its own: nobody can reap a tracee before us */
   journal_write("killed", enforce->init, "%s", reason);
   while (wait_take(-1, &report)) {
-    if (report.kind == WAIT_STOPPED) guard_go_on(&report);
+    if (report.kind == WAIT_STOPPED) wait_go_on(&report);
     else if (report.tid == enforce->init) return; /* its children die with us */
   }
 }
@@ -49,16 +44,36 @@ static const char *check_early(const struct enforce *enforce) {
   return NULL;
 }
 
+/* What the runtime has loaded by itself: the programs that were meant, or, where it compiles them, at least one. */
+static const char *check_present(const struct enforce *enforce) {
+  int installed = filters_installed(enforce->init);
+  if (installed < 0) return "cannot read back the filters that the runtime has loaded";
+  if (installed < 1 || installed < enforce->count) return "the runtime has loaded no filter, or not all";
+  if (enforce->count > 0 && !filters_match(enforce->init, 0, enforce->filters, enforce->count, enforce->log))
+    return "the filters that the runtime has loaded are not those that were meant";
+  return NULL;
+}
+
+static const char *put_into_force(struct enforce *enforce) {
+  if (enforce->install == INSTALL_EARLY) return check_early(enforce);
+  if (enforce->install == INSTALL_PRESENT) return check_present(enforce);
+  return install_at_exec(enforce);
+}
+
+static const char *how(enum install install) {
+  if (install == INSTALL_PRESENT) return "by the runtime";
+  return install == INSTALL_EARLY ? "early" : "at exec";
+}
+
 const char *guard_start_program(struct enforce *enforce) {
   wait_deadline(ENFORCE_PATIENCE);
-  const char *problem = enforce->install == INSTALL_EARLY ? check_early(enforce) : install_at_exec(enforce);
+  const char *problem = put_into_force(enforce);
   wait_deadline(0);
   /* Clearing the options ends the suspension: from here on the filters are in force. */
   if (!problem && ptrace(PTRACE_SETOPTIONS, enforce->init, NULL, 0) != 0) problem = "cannot end the suspension of filters";
   if (!problem && ptrace(PTRACE_DETACH, enforce->init, NULL, 0) != 0) problem = "cannot detach from the process";
   if (!problem)
-    journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count,
-                  enforce->install == INSTALL_EARLY ? "early" : "at exec");
+    journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count, how(enforce->install));
   return problem;
 }
 
@@ -92,6 +107,6 @@ void guard(struct enforce *enforce) {
       on_program(enforce);
       return;
     }
-    if (report.kind == WAIT_STOPPED) guard_go_on(&report);
+    if (report.kind == WAIT_STOPPED) wait_go_on(&report);
   }
 }

@@ -43,6 +43,7 @@ enum join_place join_place(const struct join *join, pid_t tid) {
   char path[64];
   struct stat status;
   snprintf(path, sizeof path, "/proc/%d/ns/mnt", tid);
-  if (stat(path, &status) != 0) return JOIN_UNKNOWN;
+  /* ENOENT: mntns_get() in fs/namespace.c finds no namespace, as after exit_task_namespaces(); or the process is gone */
+  if (stat(path, &status) != 0) return errno == ENOENT ? JOIN_ENDING : JOIN_UNKNOWN;
   return status.st_dev == join->device && status.st_ino == join->inode ? JOIN_HOME : JOIN_INSIDE;
 }

@@ -20,8 +20,9 @@ const char *join_begin(struct join *join, int *error);
 
 /* Every container has a mount namespace of its own, and joining it is what makes a process one of the container's. Whoever is
    not where the runtime began counts as gone there: to compare with the namespace of the container's init would let a
-   process pass if that one, which the container controls, is given another namespace in the meantime. */
-enum join_place { JOIN_HOME, JOIN_INSIDE, JOIN_UNKNOWN };
+   process pass if that one, which the container controls, is given another namespace in the meantime. A process that is ending
+   has none any more, and will not execute anything. */
+enum join_place { JOIN_HOME, JOIN_INSIDE, JOIN_ENDING, JOIN_UNKNOWN };
 enum join_place join_place(const struct join *join, pid_t tid);
 
 struct enforce;

@@ -56,6 +56,12 @@ static void put_to_death(pid_t pid, const char *reason) {
   kill(pid, SIGKILL);
 }
 
+/* Nothing is known of it, or it is ending: there SIGKILL changes nothing, not even the exit code, and is no news. */
+static void distrust(pid_t pid, enum join_place place) {
+  if (place == JOIN_UNKNOWN) put_to_death(pid, "cannot tell whether the process has joined the container");
+  else kill(pid, SIGKILL);
+}
+
 /* A child of a process that has our programs already has them too. Where are they among what it has? */
 static int inherited(const struct enforce *one) {
   int installed = filters_installed(one->init);
@@ -91,10 +97,12 @@ static void look_at(struct runtime *runtime, const struct wait_report *report) {
   if (!is_process(pid)) return;
   enum join_place place = join_place(&runtime->enforce->join, pid);
   if (place == JOIN_HOME) return;
-  struct joined *joined = place == JOIN_INSIDE ? add_joined(runtime, pid) : NULL;
-  if (place == JOIN_UNKNOWN) {
-    put_to_death(pid, "cannot tell whether the process has joined the container");
-  } else if (!joined) {
+  if (place != JOIN_INSIDE) {
+    distrust(pid, place);
+    return;
+  }
+  struct joined *joined = add_joined(runtime, pid);
+  if (!joined) {
     put_to_death(pid, "too many processes have joined the container");
   } else if (joined->before < 0 && runtime->enforce->install != INSTALL_EXEC && report->event == PTRACE_EVENT_STOP &&
              !wait_is_group_stop(report)) {
@@ -143,17 +151,14 @@ static bool on_exec(struct runtime *runtime, pid_t tid) {
   struct tasks *tasks = &runtime->enforce->tasks;
   unsigned long former = 0;
   if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former) == 0 && (pid_t)former != tid) tasks_remove(tasks, (pid_t)former);
-  switch (join_place(&runtime->enforce->join, tid)) {
-    case JOIN_HOME:
-      return true;
-    case JOIN_INSIDE:
-      if (on_joined_exec(runtime, tid)) return true;
-      tasks_remove(tasks, tid);
-      return false;
-    default:
-      put_to_death(tid, "cannot tell whether the process has joined the container");
-      return true;
+  enum join_place place = join_place(&runtime->enforce->join, tid);
+  if (place == JOIN_INSIDE) {
+    if (on_joined_exec(runtime, tid)) return true;
+    tasks_remove(tasks, tid);
+    return false;
   }
+  if (place != JOIN_HOME) distrust(tid, place);
+  return true;
 }
 
 static void on_stop(struct runtime *runtime, const struct wait_report *report) {
@@ -167,7 +172,7 @@ static void on_stop(struct runtime *runtime, const struct wait_report *report) {
     tasks_remove(tasks, tid);
     guard_let_go(report);
   } else {
-    guard_go_on(report);
+    wait_go_on(report);
   }
 }
 

@@ -7,12 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-enum { PATIENCE = 2 /* seconds for the runtime's own processes in the container to end, while the program waits */ };
-
-static void go_on(const struct wait_report *report) {
-  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
-  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
-}
+enum { PATIENCE = 5 /* seconds for the runtime's own processes in the container to end, while the program waits */ };
 
 static void let_go(struct learn *learn, const struct wait_report *report) {
   tasks_remove(&learn->tasks, report->tid);
@@ -63,7 +58,7 @@ static pid_t find_program(struct learn *learn) {
     }
     on_stop(learn, &report);
     if (report.event == PTRACE_EVENT_EXEC && join_place(&learn->join, report.tid) == JOIN_INSIDE) return report.tid;
-    go_on(&report);
+    wait_go_on(&report);
   }
   return 0;
 }
@@ -78,10 +73,11 @@ static void interrupt_others(const struct learn *learn, pid_t program) {
 /* Of the runtime's processes in the container one that is still there has done its part and is about to end. What does not
    is let go as well, but starts another program, or might, and nobody records that. */
 static void release_if_done(struct learn *learn, const struct wait_report *report, bool patient) {
-  if (join_place(&learn->join, report->tid) == JOIN_HOME) {
+  enum join_place place = join_place(&learn->join, report->tid);
+  if (place == JOIN_HOME) {
     let_go(learn, report);
-  } else if (patient && report->event != PTRACE_EVENT_EXEC) {
-    go_on(report);
+  } else if (place == JOIN_ENDING || (patient && report->event != PTRACE_EVENT_EXEC)) {
+    wait_go_on(report);
   } else {
     learn->escaped++;
     learn_line_warn(learn, "untraced-process", report->tid);

@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "daemon.h"
+#include "ebpf.h"
 #include "filtered.h"
 #include "known.h"
 #include "message.h"
@@ -37,13 +38,15 @@ static const char help[] =
     "                       record the program that it starts in a container\n"
     "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
-    "  --backend NAME       how to watch: auto (default), ptrace-syscall, ptrace-trace, ptrace-adaptive,\n"
-    "                       ptrace-known\n"
+    "  --backend NAME       how to watch: auto (default: the best that this kernel allows), ebpf,\n"
+    "                       ptrace-syscall, ptrace-trace, ptrace-adaptive, ptrace-known\n"
     "  --known FILE         calls that need not be watched, as lines of ABI and number (x86_64 0)\n"
     "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (1000)\n"
     "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
+    "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
+    "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
     "  --preallocate BYTES  reserve BYTES on disk at the start (65536; 0: nothing)\n"
     "  --help               print this text\n";
 
@@ -57,10 +60,13 @@ struct arguments {
   bool known; /* --known was given */
   const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
+  uint64_t most_tasks;
+  bool denied;
 };
 
 /* By enum learn_backend; the record and the policy name them so. */
-static const char *const backends[] = {"auto", "ptrace-syscall", "ptrace-trace", "ptrace-adaptive", "ptrace-known"};
+static const char *const backends[] = {"auto",         "ebpf",            "ptrace-syscall",
+                                       "ptrace-trace", "ptrace-adaptive", "ptrace-known"};
 
 static bool parse_backend(const char *text, enum learn_backend *backend) {
   for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
@@ -68,7 +74,7 @@ static bool parse_backend(const char *text, enum learn_backend *backend) {
     *backend = (enum learn_backend)i;
     return true;
   }
-  message_usage("--backend %s: expected auto, ptrace-syscall, ptrace-trace, ptrace-adaptive or ptrace-known", text);
+  message_usage("--backend %s: expected auto, ebpf, ptrace-syscall, ptrace-trace, ptrace-adaptive or ptrace-known", text);
   return false;
 }
 
@@ -113,27 +119,27 @@ void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
 }
 
 static void add_exit(struct learn *learn, struct text *line) {
-  if (!learn->init_ended) text_format(line, "\"exit\":null");
+  if (!learn->init_ended || learn->init_end.kind == WAIT_STOPPED) text_format(line, "\"exit\":null");
   else if (learn->init_end.kind == WAIT_EXITED) text_format(line, "\"exit\":{\"code\":%d}", learn->init_end.code);
   else text_format(line, "\"exit\":{\"signal\":%d}", learn->init_end.signal);
 }
 
-void learn_line_init_exit(struct learn *learn, size_t tasks) {
+void learn_line_init_exit(struct learn *learn, uint64_t tasks) {
   char buffer[256];
   struct text line = TEXT_ON(buffer);
   text_format(&line, "{\"event\":\"init-exit\",\"time\":");
   text_json_now(&line);
   text_bytes(&line, ",", 1);
   add_exit(learn, &line);
-  text_format(&line, ",\"tasks\":%zu}", tasks);
+  text_format(&line, ",\"tasks\":%llu}", (unsigned long long)tasks);
   stream_line(&learn->stream, &line);
 }
 
 /* The backend as it turned out: without a filter, each call was seen. Calls that may have passed unseen were made at least as often as was
    counted. */
 static void add_backend(const struct learn *learn, struct text *line) {
-  bool filtered = learn->filtered.installed > 0;
-  text_format(line, ",\"backend\":\"%s\"", backends[filtered ? learn->backend : LEARN_PTRACE_SYSCALL]);
+  bool as_said = learn->backend == LEARN_EBPF || learn->filtered.installed > 0;
+  text_format(line, ",\"backend\":\"%s\"", backends[as_said ? learn->backend : LEARN_PTRACE_SYSCALL]);
   text_format(line, ",\"counts\":\"%s\",\"otherFilters\":%s", learn->filtered.passed ? "at-least" : "exact",
               learn->filtered.others ? "true" : "false");
 }
@@ -182,6 +188,15 @@ static bool line_hello(struct learn *learn, const struct arguments *arguments) {
   return stream_line(&learn->stream, &line);
 }
 
+static bool line_no_ebpf(struct learn *learn, const char *reason) {
+  char buffer[1024];
+  struct text line = TEXT_ON(buffer);
+  text_format(&line, "{\"event\":\"warn\",\"code\":\"no-ebpf\",\"reason\":");
+  text_json_string(&line, reason);
+  text_bytes(&line, "}", 1);
+  return stream_line(&learn->stream, &line);
+}
+
 static bool line_attached(struct learn *learn) {
   char buffer[64];
   struct text line = TEXT_ON(buffer);
@@ -215,12 +230,6 @@ static void attach(struct learn *learn) {
                 message_attach_hint(failure.error));
 }
 
-/* What auto means: the cheapest way that loses nothing. */
-static enum learn_backend choose_backend(const struct arguments *arguments) {
-  if (arguments->backend != LEARN_AUTO) return arguments->backend;
-  return arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE;
-}
-
 static void look_at_joined(struct learn *learn, const struct arguments *arguments) {
   int error;
   if (arguments->joined == 0) return;
@@ -232,30 +241,49 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
                   problem, error ? ": " : "", error ? strerror(error) : "");
 }
 
+/* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
+static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
+                                         char *reason, size_t size) {
+  const char *cannot = learn->join.runtime           ? "it does not follow a runtime to what that starts in a container"
+                       : learn->combinations.wanted ? "it does not record arguments"
+                                                    : NULL;
+  enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
+  if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
+  if (arguments->backend == LEARN_AUTO && cannot) return other;
+  if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
+  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
+  if (arguments->backend == LEARN_EBPF)
+    daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
+  return other;
+}
+
 static void run(void *context) {
   const struct arguments *arguments = context;
   static struct learn learn; /* large, and zero to begin with */
+  static struct ebpf ebpf;
+  char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
-  learn.backend = choose_backend(arguments);
-  learn.filtered = arguments->filtered;
-  learn.filtered.automatic = arguments->backend == LEARN_AUTO;
-  if (learn.backend != LEARN_PTRACE_ADAPTIVE) learn.filtered.patience = 0;
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   look_at_joined(&learn, arguments);
-  /* Attach first: only then does a failure leave no file behind. */
+  learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
+  learn.filtered = arguments->filtered;
+  learn.filtered.automatic = arguments->backend == LEARN_AUTO;
+  if (learn.backend != LEARN_PTRACE_ADAPTIVE) learn.filtered.patience = 0;
+  /* Attach before the file is made: only then does a failure leave none behind. */
   attach(&learn);
   create_stream(&learn, arguments);
-  if (!line_hello(&learn, arguments) || !line_attached(&learn)) {
+  if (!line_hello(&learn, arguments) || (*no_ebpf && !line_no_ebpf(&learn, no_ebpf)) || !line_attached(&learn)) {
     int error = errno;
     unlink(arguments->output);
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
   }
   daemon_ready();
-  if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
+  if (learn.backend == LEARN_EBPF) learn_follow_ebpf(&learn, &ebpf, arguments->denied);
+  else if (!learn.join.runtime || join_learn(&learn)) learn_follow(&learn);
   stream_sync(&learn.stream);
 }
 
@@ -265,12 +293,13 @@ int learn_command(int argc, char **argv) {
       {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"arguments", required_argument, NULL, 'g'},
+      {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
       {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
-  static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE};
+  static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS};
   static struct state state;
   bool from_state = false, joining = false;
   int option;
@@ -311,6 +340,12 @@ int learn_command(int argc, char **argv) {
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
         arguments.run_id = optarg;
+        break;
+      case 'd':
+        arguments.denied = true;
+        break;
+      case 'm':
+        if (!option_number("--most-tasks", optarg, 2, 1 << 22, &arguments.most_tasks)) return EXIT_USAGE;
         break;
       case 'a':
         if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;

@@ -10,8 +10,15 @@
 #include "tasks.h"
 #include "wait.h"
 
-/* README.md says what each guarantees. Beyond LEARN_PTRACE_SYSCALL they use filters (filtered.c). */
-enum learn_backend { LEARN_AUTO, LEARN_PTRACE_SYSCALL, LEARN_PTRACE_TRACE, LEARN_PTRACE_ADAPTIVE, LEARN_PTRACE_KNOWN };
+/* README.md says what each guarantees. Those after LEARN_PTRACE_SYSCALL use filters (filtered.c). */
+enum learn_backend {
+  LEARN_AUTO,
+  LEARN_EBPF,
+  LEARN_PTRACE_SYSCALL,
+  LEARN_PTRACE_TRACE,
+  LEARN_PTRACE_ADAPTIVE,
+  LEARN_PTRACE_KNOWN,
+};
 
 /* What the filters of a run are and where it stands with them. */
 struct filtered {
@@ -43,7 +50,7 @@ struct learn {
   bool recording;      /* the program's execve has been seen */
   bool finished;       /* the last line is written; what is left are the runtime's hooks */
   bool init_ended;
-  struct wait_report init_end;
+  struct wait_report init_end; /* WAIT_STOPPED: its exit status could not be had */
   uint64_t born;       /* tasks that were recorded in all */
   uint64_t escaped;    /* tasks that were born untraced */
   uint64_t lost_tasks; /* tasks for which there was no memory */
@@ -53,12 +60,17 @@ struct learn {
 /* Follow the container until its last task has ended. Lines are written on the way, "finish" included. */
 void learn_follow(struct learn *learn);
 
+/* The same with eBPF. The process is traced until its program starts, but not from then on. Calls that a filter denies are
+   looked for if `denied`, or once there may be a filter. */
+struct ebpf;
+void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
+
 /* Lines of the stream (learn.c) */
 void learn_line_exec(struct learn *learn);
 void learn_line_program(struct learn *learn, const char *sha256);
 void learn_line_known(struct learn *learn, int abi);
 void learn_line_warn(struct learn *learn, const char *code, pid_t tid);
-void learn_line_init_exit(struct learn *learn, size_t tasks);
+void learn_line_init_exit(struct learn *learn, uint64_t tasks); /* that live on */
 void learn_line_finish(struct learn *learn, const char *reason);
 
 #endif

@@ -1,5 +1,6 @@
 /* probe: what this kernel and this process allow, found out by trying it on children that exist for nothing else. */
 #include "commands.h"
+#include "ebpf.h"
 #include "enforce.h"
 #include "implant.h"
 #include "message.h"
@@ -145,6 +146,20 @@ static void add_actions(struct text *text) {
   text_bytes(text, "]", 1);
 }
 
+/* The attempt itself, for a process that never starts a program. */
+static void add_ebpf(struct text *text) {
+  struct ebpf ebpf;
+  char reason[256];
+  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, reason, sizeof reason);
+  text_format(text, ",\"ebpf\":%s", good ? "true" : "false");
+  if (good) {
+    ebpf_close(&ebpf);
+  } else {
+    text_format(text, ",\"ebpfReason\":");
+    text_json_string(text, reason);
+  }
+}
+
 /* Those of learn --backend that work here. */
 static void add_backends(struct text *text) {
   text_format(text, ",\"learnBackends\":[\"ptrace-syscall\"");
@@ -173,6 +188,7 @@ static int probe(void) {
   add(&text, "getFilter", get_filter());
   add(&text, "syscallInfo", syscall_info());
   add(&text, "earlyInstall", early_install());
+  add_ebpf(&text);
   add_backends(&text);
   add_actions(&text);
   add(&text, "logFlag", log_flag());

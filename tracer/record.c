@@ -6,6 +6,7 @@ static void write_line(struct record *record, const struct arch_call *call, stru
   text_format(&line, "{\"event\":\"%s\",\"arch\":\"%s\",\"nr\":%d", count ? "count" : "seen",
               arch_abi_names[call->abi], call->nr);
   if (count) text_format(&line, ",\"count\":%llu", (unsigned long long)entry->count);
+  if (count && entry->denied > 0) text_format(&line, ",\"denied\":%llu", (unsigned long long)entry->denied);
   text_bytes(&line, "}", 1);
   bool written = stream_line(record->stream, &line);
   if (!count) entry->written = written;
@@ -20,20 +21,36 @@ static struct record_entry *odd_entry(struct record *record, const struct arch_c
   return &record->odd[record->odd_used++].entry;
 }
 
-void record_call(struct record *record, const struct arch_call *call) {
-  struct record_entry *entry;
-  if ((uint32_t)call->nr < RECORD_NUMBERS) {
-    entry = &record->regular[call->abi][call->nr];
-  } else if (!(entry = odd_entry(record, call))) {
-    record->lost++;
-    return;
-  }
-  record->calls++;
-  record->quiet++;
-  if (entry->count++ == 0) {
+static struct record_entry *entry_of(struct record *record, const struct arch_call *call) {
+  if ((uint32_t)call->nr < RECORD_NUMBERS) return &record->regular[call->abi][call->nr];
+  return odd_entry(record, call);
+}
+
+static void add(struct record *record, const struct arch_call *call, struct record_entry *entry, uint64_t count) {
+  bool first = entry->count == 0;
+  record->quiet += count;
+  record->calls += count;
+  entry->count += count;
+  if (first) {
     record->distinct++;
     record->quiet = 0;
     write_line(record, call, entry, false);
+  }
+}
+
+void record_call(struct record *record, const struct arch_call *call) {
+  struct record_entry *entry = entry_of(record, call);
+  if (entry) add(record, call, entry, 1);
+  else record->lost++;
+}
+
+void record_total(struct record *record, const struct arch_call *call, uint64_t count, uint64_t denied) {
+  struct record_entry *entry = entry_of(record, call);
+  if (!entry) {
+    record->lost++;
+  } else if (count > entry->count) {
+    add(record, call, entry, count - entry->count);
+    entry->denied = denied;
   }
 }
 

@@ -12,6 +12,7 @@ enum {
 
 struct record_entry {
   uint64_t count;
+  uint64_t denied; /* of them, by a filter; only known where record_total() says so */
   bool written; /* its "seen" line is in the file */
 };
 
@@ -31,6 +32,9 @@ struct record {
 
 /* Count a call. At its first sight the line is written before this returns, and so before the call is executed. */
 void record_call(struct record *record, const struct arch_call *call);
+
+/* The same for a backend that counts by itself: the call was made `count` times so far, and `denied` of them were denied. */
+void record_total(struct record *record, const struct arch_call *call, uint64_t count, uint64_t denied);
 
 /* Write "seen" lines that failed before, then a "count" line for each call. */
 void record_finish(struct record *record);

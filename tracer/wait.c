@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +50,7 @@ static bool peek(idtype_t type, pid_t tid, int flags, struct wait_report *report
 }
 
 bool wait_peek(struct wait_report *report) { return peek(P_ALL, 0, 0, report); }
+bool wait_peek_now(struct wait_report *report) { return peek(P_ALL, 0, WNOHANG, report); }
 bool wait_peek_task(pid_t tid, struct wait_report *report) { return peek(P_PID, tid, WNOHANG, report); }
 
 void wait_reap(pid_t tid) {
@@ -82,6 +82,20 @@ bool wait_look(pid_t tid, struct wait_report *report) {
   return true;
 }
 
+struct wait_report wait_decode(pid_t tid, int status) {
+  struct wait_report report = {.tid = tid};
+  if (WIFEXITED(status)) {
+    report.kind = WAIT_EXITED;
+    report.code = WEXITSTATUS(status);
+  } else if (WIFSIGNALED(status)) {
+    report.kind = WAIT_SIGNALED;
+    report.signal = WTERMSIG(status);
+  } else {
+    decode_stop(&report, status >> 8);
+  }
+  return report;
+}
+
 bool wait_take(pid_t tid, struct wait_report *report) {
   int status;
   pid_t got;
@@ -92,17 +106,7 @@ bool wait_take(pid_t tid, struct wait_report *report) {
       return false;
     }
   }
-  memset(report, 0, sizeof *report);
-  report->tid = got;
-  if (WIFEXITED(status)) {
-    report->kind = WAIT_EXITED;
-    report->code = WEXITSTATUS(status);
-  } else if (WIFSIGNALED(status)) {
-    report->kind = WAIT_SIGNALED;
-    report->signal = WTERMSIG(status);
-  } else {
-    decode_stop(report, status >> 8);
-  }
+  *report = wait_decode(got, status);
   return true;
 }
 
@@ -115,4 +119,9 @@ bool wait_is_group_stop(const struct wait_report *report) {
 int wait_pending_signal(const struct wait_report *report) {
   if (report->kind != WAIT_STOPPED || report->event != 0 || report->signal == KERNEL_SYSCALL_STOP) return 0;
   return report->signal;
+}
+
+void wait_go_on(const struct wait_report *report) {
+  if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, report->tid, NULL, 0);
+  else ptrace(PTRACE_CONT, report->tid, NULL, wait_pending_signal(report));
 }

@@ -14,9 +14,15 @@ struct wait_report {
   int code;   /* exit code */
 };
 
+/* The report that wait(2) would give for this status. */
+struct wait_report wait_decode(pid_t tid, int status);
+
 /* Look at the next report of any child or tracee and leave it there: a stop goes away when the tracee is resumed, an end
    when it is reaped with wait_reap(). False with errno ECHILD (none left) or EINTR. */
 bool wait_peek(struct wait_report *report);
+
+/* The same without waiting. False: nothing to report now. */
+bool wait_peek_now(struct wait_report *report);
 
 /* The same for one task, without waiting. False: nothing to report, or not ours. */
 bool wait_peek_task(pid_t tid, struct wait_report *report);
@@ -39,5 +45,8 @@ bool wait_is_group_stop(const struct wait_report *report);
 
 /* The signal to hand on when a tracee is resumed from this stop: its own at a signal-delivery stop, otherwise none. */
 int wait_pending_signal(const struct wait_report *report);
+
+/* Resume a stopped tracee, without further stops at system calls, as it would have gone on by itself. */
+void wait_go_on(const struct wait_report *report);
 
 #endif

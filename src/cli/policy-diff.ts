@@ -4,7 +4,7 @@ import { bitsOf, type Change, type ChangeKind, compareRegions } from '../filter/
 import { Diagram } from '../filter/diagram.ts'
 import { seccompLibrary } from '../filter/library.ts'
 import { meaningOf } from '../filter/meaning.ts'
-import { type Regions, regionsOf } from '../filter/regions.ts'
+import { decodePrograms, type Regions, regionsOf } from '../filter/regions.ts'
 import { returnName } from '../filter/returns.ts'
 import { print, printError } from '../host/output.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
@@ -50,7 +50,7 @@ async function diff({ operands, store, text, flag }: Invocation): Promise<number
 function meaning(diagram: Diagram, subject: PolicySubject | FilterSubject, action: ViolationAction): Regions {
   if (subject.kind === 'policy') return meaningOf(diagram, subject.architectures, action)
   try {
-    return regionsOf(diagram, subject.programs)
+    return regionsOf(diagram, decodePrograms(subject.programs))
   } catch (error) {
     throw new SandboxError('FILTER_UNPROVED', `${subject.name} cannot be compared: ${oneLine(error)}`, { cause: error })
   }

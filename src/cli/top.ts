@@ -4,8 +4,8 @@ import { asSandboxError, oneLine, SandboxError } from '../errors.ts'
 import { seccompLibrary } from '../filter/library.ts'
 import { readTrusted } from '../host/files.ts'
 import { print, printError } from '../host/output.ts'
-import { isObject, JsonError, parseJson } from '../json.ts'
 import { type LiveRun, liveRuns } from '../learn/live.ts'
+import { decodeNote } from '../learn/note.ts'
 import { NOTE } from '../learn/pending.ts'
 import type { Store } from '../policy/store.ts'
 import type { Command } from './command.ts'
@@ -108,13 +108,7 @@ function knownCalls(store: Store, name: string): Set<string> {
 /** What the hook wrote beside the record; not there yet while the hook is at work. */
 function containerOf(store: Store, policy: string, run: string): string {
   const text = readTrusted(join(store.runs(policy), run + NOTE))?.toString('utf8')
-  try {
-    const note = text === undefined ? undefined : parseJson(text)
-    return isObject(note) && typeof note.container === 'string' ? note.container : '-'
-  } catch (error) {
-    if (error instanceof JsonError) return '-'
-    throw error
-  }
+  return (text === undefined ? undefined : decodeNote(text).container) ?? '-'
 }
 
 function describe(rows: readonly Row[]): string {

@@ -45,10 +45,11 @@ export function loadSettings(path?: string): Settings {
     if (path !== undefined) throw invalid(file, 'there is no such file; give another one with --config FILE')
     return withDefaults({})
   }
-  return withDefaults(decode(bytes.toString('utf8'), file))
+  return withDefaults(decodeSettings(bytes.toString('utf8'), file))
 }
 
-function decode(text: string, file: string): HostConfig {
+/** Decodes a configuration; `file` names it in messages. Throws HOST_CONFIG_INVALID. */
+export function decodeSettings(text: string, file: string): HostConfig {
   const value = parseObject(text, (problem) => {
     throw invalid(file, problem)
   })

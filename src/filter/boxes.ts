@@ -1,5 +1,5 @@
 /** A condition on arguments, taken apart into boxes that have no call in common: what each argument may be. */
-import { ARGUMENTS, type Diagram, FALSE, levelOfArgument, TRUE } from './diagram.ts'
+import { ARGUMENTS, type Diagram, FALSE, TRUE } from './diagram.ts'
 import { intervalsOf } from './intervals.ts'
 
 /** Values of one argument. */
@@ -29,15 +29,16 @@ export function boxesOf(diagram: Diagram, condition: number, most: number): Boxe
   let more = false
   const walk = (node: number, before: Box): void => {
     if (node === FALSE || more) return
-    const index = Math.floor(diagram.level(node) / 64)
+    const index = diagram.argumentAt(diagram.level(node))
+    const border = diagram.levelOfArgument(index) + 64
     if (diagram.isEnd(node) || index >= ARGUMENTS) {
       if (boxes.length === most) more = true
       else boxes.push(before)
       return
     }
-    for (const next of exitsOf(diagram, node, levelOfArgument(index + 1))) {
+    for (const next of exitsOf(diagram, node, border)) {
       if (next === FALSE) continue
-      const sets = valuesOf(diagram, leadingTo(diagram, node, levelOfArgument(index + 1), next), index)
+      const sets = valuesOf(diagram, leadingTo(diagram, node, border, next), index)
       for (const set of sets.sets) walk(next, [...before, set])
       if (!sets.all) more = true
     }
@@ -79,7 +80,7 @@ function leadingTo(diagram: Diagram, start: number, border: number, exit: number
 
 /** A set of one argument's values: in ranges where they are few, of the low word where only that is looked at, else by bits. */
 function valuesOf(diagram: Diagram, set: number, index: number): { sets: ValueSet[]; all: boolean } {
-  const top = levelOfArgument(index)
+  const top = diagram.levelOfArgument(index)
   const lowWordOnly = diagram.level(set) >= top + 32
   const ranges = lowWordOnly
     ? intervalsOf(diagram, set, top + 32, 32, MAX_RANGES)

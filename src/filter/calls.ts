@@ -1,7 +1,7 @@
 /** Sets of calls, by the two words that say which call it is, and how comparisons split them. */
 
 import { type Content, condition, isWhole } from './content.ts'
-import { type Diagram, levelOfWord, Undecidable, WORD_ARCH, WORD_NUMBER } from './diagram.ts'
+import { type Diagram, Undecidable, WORD_ARCH, WORD_NUMBER } from './diagram.ts'
 import { intervalsOf } from './intervals.ts'
 import { JEQ, JGT, JSET } from './program.ts'
 import { type Ranges, takeOne, takeOut } from './ranges.ts'
@@ -43,7 +43,13 @@ export function valuesOf(diagram: Diagram, operation: number, a: Content, compar
     const from = operation === JGT ? compared + 1 : compared
     return from > MAX_WORD ? [] : [from, MAX_WORD]
   }
-  const set = intervalsOf(diagram, condition(diagram, operation, a, compared), levelOfWord(a.word), 32, MAX_RANGES)
+  const set = intervalsOf(
+    diagram,
+    condition(diagram, operation, a, compared),
+    diagram.levelOfWord(a.word),
+    32,
+    MAX_RANGES,
+  )
   if (set === undefined)
     throw new Undecidable(`instruction ${at} compares some bits of the number or the architecture, in too many ranges`)
   return set.map(Number)

@@ -3,7 +3,7 @@
  * constants, or a constant alone. That is exact for BPF_AND, OR, XOR, LSH and RSH with constants; sums and products of words are not
  * followed.
  */
-import { type Diagram, FALSE, levelOfWord, TRUE } from './diagram.ts'
+import { type Diagram, FALSE, TRUE } from './diagram.ts'
 import { ADD, AND, DIV, JEQ, JGE, JGT, JSET, LSH, MUL, NEG, OR, RSH, SUB, XOR } from './program.ts'
 
 /** Bit i is (word's bit i - shift, where mask has bit i, else 0) xor flip's bit i. */
@@ -69,7 +69,7 @@ export function holds(operation: number, a: number, operand: number): boolean {
 
 /** The condition "the comparison holds", built from the lowest bit up. */
 export function condition(diagram: Diagram, operation: number, a: Content, operand: number): number {
-  const top = levelOfWord(a.word) + 31 + a.shift
+  const top = diagram.levelOfWord(a.word) + 31 + a.shift
   let node = operation === JGE || operation === JEQ ? TRUE : FALSE
   for (let bit = 0; bit < 32; bit++) {
     const wanted = (operand >>> bit) & 1

@@ -23,30 +23,42 @@ export class Undecidable extends Error {
   override readonly name = 'Undecidable'
 }
 
-/** The level of a word's highest bit. The arguments come first, in their order, with the high word before the low one. */
-export function levelOfWord(word: number): number {
-  if (word < 2) return (14 + word) * 32
-  return (word < 4 ? 15 - word : (word - 4) ^ 1) * 32
-}
-
-/** The level of the highest of an argument's 64 bits. */
-export function levelOfArgument(index: number): number {
-  return index * 64
-}
+const IN_ORDER = [0, 1, 2, 3, 4, 5]
 
 export class Diagram {
-  #level = new Int32Array(1024)
-  #low = new Int32Array(1024)
-  #high = new Int32Array(1024)
+  #level = new Int32Array(256)
+  #low = new Int32Array(256)
+  #high = new Int32Array(256)
   #size = 2
-  #table = new Int32Array(2048)
+  #table = new Int32Array(512)
   /** Remembers results of select and combine; may forget. Four numbers each: three operands and the result + 1. */
-  #cache = new Int32Array(4 * 1024)
+  #cache = new Int32Array(4 * 256)
   readonly #ends = new Map<number, number>()
   readonly #values: number[] = []
+  readonly #order: readonly number[]
 
-  constructor() {
+  /** `order`: the arguments from the one that is decided first to the last one. It says nothing of the meaning, and much of the size. */
+  constructor(order: readonly number[] = IN_ORDER) {
+    this.#order = order
     this.#level.fill(LEVELS, 0, 2)
+  }
+
+  /** The level of a word's highest bit. The arguments come first, each with the high word before the low one. */
+  levelOfWord(word: number): number {
+    if (word < 2) return (14 + word) * 32
+    if (word < 4) return (15 - word) * 32
+    return this.levelOfArgument((word - 4) >>> 1) + (word % 2 === 0 ? 32 : 0)
+  }
+
+  /** The level of the highest of an argument's 64 bits. */
+  levelOfArgument(index: number): number {
+    return this.#order.indexOf(index) * 64
+  }
+
+  /** The argument whose bit a level is; ARGUMENTS for the instruction pointer, and more for what comes behind it. */
+  argumentAt(level: number): number {
+    const place = Math.floor(level / 64)
+    return this.#order[place] ?? place
   }
 
   get size(): number {

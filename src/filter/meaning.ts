@@ -5,7 +5,7 @@ import { decodeUint64 } from '../policy/uint64.ts'
 import { ENOSYS, RET_ALLOW, RET_ERRNO, VIOLATION } from './actions.ts'
 import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart, registerBits } from './architectures.ts'
 import { MAX_WORD } from './calls.ts'
-import { type Diagram, FALSE, levelOfArgument, TRUE } from './diagram.ts'
+import { type Diagram, FALSE, TRUE } from './diagram.ts'
 import type { ResolvedArchitecture } from './evaluate.ts'
 import { type ArchRegions, arrange, type Regions } from './regions.ts'
 
@@ -23,6 +23,9 @@ export function verdictsOf(violation: ViolationAction): Verdicts {
   return { allow: RET_ALLOW, refuse, enosys: violation === 'log' ? refuse : RET_ERRNO | ENOSYS }
 }
 
+/** What stands for the rules of a call: its node. */
+export type RuledNode = (rules: readonly Comparison[][], bits: 32 | 64, ends: Verdicts) => number
+
 /**
  * The numbers of an architecture that are not its own (x32's on x86-64, where the policy has no x32; -1, which is no call) and all
  * architectures that the policy does not name are refused.
@@ -31,6 +34,7 @@ export function meaningOf(
   diagram: Diagram,
   architectures: readonly ResolvedArchitecture[],
   violation: ViolationAction,
+  ruled: RuledNode = (rules, bits, ends) => rulesNode(diagram, rules, bits, ends),
 ): Regions {
   const verdicts = verdictsOf(violation)
   const ends = {
@@ -45,14 +49,14 @@ export function meaningOf(
     const audit = auditArch(name)
     const ranges = byAudit.get(audit) ?? [{ from: 0, node: ends.refuse }]
     byAudit.set(audit, ranges)
-    ranges.push(...numbersOf(diagram, architecture, ends))
+    ranges.push(...numbersOf(architecture, ends, ruled))
     ranges.push({ from: numberSpaceEnd(name), node: ends.refuse })
   }
   return withoutGaps(byAudit, ends.refuse)
 }
 
 /** The ranges of one architecture's own numbers. */
-function numbersOf(diagram: Diagram, { name, known, allowed }: ResolvedArchitecture, ends: Verdicts) {
+function numbersOf({ name, known, allowed }: ResolvedArchitecture, ends: Verdicts, ruled: RuledNode) {
   const [start, end] = [numberSpaceStart(name), numberSpaceEnd(name)]
   const ranges: { from: number; node: number }[] = []
   const others = (from: number, to: number) => {
@@ -64,7 +68,7 @@ function numbersOf(diagram: Diagram, { name, known, allowed }: ResolvedArchitect
     if (number < start || number >= end) continue
     others(next, number - 1)
     const rules = allowed.get(number)
-    const node = rules ? rulesNode(diagram, rules, registerBits(name), ends) : ends.allow
+    const node = rules ? ruled(rules, registerBits(name), ends) : ends.allow
     ranges.push({ from: number, node })
     next = number + 1
   }
@@ -84,67 +88,32 @@ function withoutGaps(byAudit: ReadonlyMap<number, { from: number; node: number }
   return regions
 }
 
-function rulesNode(diagram: Diagram, rules: readonly Comparison[][], bits: 32 | 64, ends: Verdicts): number {
-  return diagram.select(anyRule(diagram, rules, bits), ends.allow, ends.refuse)
+/** The actions of a call with rules. `ends`: nodes. */
+export function rulesNode(diagram: Diagram, rules: readonly Comparison[][], bits: 32 | 64, ends: Verdicts): number {
+  return diagram.select(anyOf(diagram, rules, bits), ends.allow, ends.refuse)
 }
 
-/**
- * The condition "all comparisons of a rule hold". Rules that want one of many values of an argument, as learned ones do, are taken
- * together: put in one by one, each would be compared with all before it, bit by bit.
- */
-function anyRule(diagram: Diagram, rules: readonly Comparison[][], bits: 32 | 64): number {
-  const byIndex = new Map<number, Map<bigint, Comparison[][]>>()
-  let condition = FALSE
-  for (const rule of rules) {
-    const [first, ...rest] = [...rule].sort((a, b) => a.index - b.index)
-    if (first?.op !== '==' || rest[0]?.index === first.index) {
-      condition = diagram.select(ruleNode(diagram, rule, bits), TRUE, condition)
-      continue
-    }
-    const byValue = byIndex.get(first.index) ?? new Map<bigint, Comparison[][]>()
-    byIndex.set(first.index, byValue)
-    const value = decodeUint64(first.value)
-    const rests = byValue.get(value) ?? []
-    byValue.set(value, rests)
-    rests.push(rest)
-  }
-  for (const [index, byValue] of byIndex) {
-    const cases = [...byValue].map(([value, rests]) => ({
-      halves: [Number(value & 0xffff_ffffn), Number(value >> 32n)] as const,
-      node: rests.some((rest) => rest.length === 0) ? TRUE : anyRule(diagram, rests, bits),
-    }))
-    const possible = bits === 64 ? cases : cases.filter(({ halves: [, high] }) => high === 0)
-    condition = diagram.select(casesNode(diagram, index, bits - 1, possible), TRUE, condition)
-  }
-  return condition
+/** The condition "one of the rules holds": of two halves, so that what is made on the way is small. */
+function anyOf(diagram: Diagram, rules: readonly Comparison[][], bits: 32 | 64): number {
+  if (rules.length === 0) return FALSE
+  if (rules.length === 1) return ruleNode(diagram, rules[0] as Comparison[], bits)
+  const middle = rules.length >>> 1
+  return diagram.select(anyOf(diagram, rules.slice(0, middle), bits), TRUE, anyOf(diagram, rules.slice(middle), bits))
 }
 
-/** An argument's value, its low half first, and what is to hold besides. */
-interface Case {
-  readonly halves: readonly [number, number]
-  readonly node: number
-}
-
-/** The condition of the case that an argument's bits, from this one down, belong to; FALSE for all other values. */
-function casesNode(diagram: Diagram, index: number, bit: number, cases: readonly Case[]): number {
-  const [first] = cases
-  if (first === undefined) return FALSE
-  if (bit < 0) return first.node
-  const isSet = ({ halves }: Case) => (((bit < 32 ? halves[0] : halves[1]) >>> (bit % 32)) & 1) === 1
-  const low = casesNode(
-    diagram,
-    index,
-    bit - 1,
-    cases.filter((one) => !isSet(one)),
-  )
-  const high = casesNode(diagram, index, bit - 1, cases.filter(isSet))
-  return diagram.node(levelOfArgument(index) + 63 - bit, low, high)
+/** The arguments that most rules compare first: then few of the rules are left at the next one. */
+export function orderFor(rules: readonly Comparison[][]): number[] {
+  const count = [0, 0, 0, 0, 0, 0]
+  for (const rule of rules) for (const { index } of rule) count[index] = (count[index] as number) + 1
+  return [0, 1, 2, 3, 4, 5].sort((a, b) => (count[b] as number) - (count[a] as number))
 }
 
 /** The condition "all comparisons hold". On architectures of 32 bits the high half of an argument means nothing. */
-export function ruleNode(diagram: Diagram, rule: readonly Comparison[], bits: 32 | 64): number {
+function ruleNode(diagram: Diagram, rule: readonly Comparison[], bits: 32 | 64): number {
   let condition = TRUE
-  for (const comparison of [...rule].sort((a, b) => b.index - a.index))
+  for (const comparison of [...rule].sort(
+    (a, b) => diagram.levelOfArgument(b.index) - diagram.levelOfArgument(a.index),
+  ))
     condition = diagram.select(comparisonNode(diagram, comparison, bits), condition, FALSE)
   return condition
 }
@@ -157,7 +126,7 @@ function comparisonNode(diagram: Diagram, { index, op, value, mask }: Comparison
   const halves = bits === 64 ? [0, 1] : [0]
   let node = op === '<' || op === '>' ? FALSE : TRUE
   for (const half of halves) {
-    const bottom = levelOfArgument(index) + 63 - 32 * half
+    const bottom = diagram.levelOfArgument(index) + 63 - 32 * half
     const [wanted, looked] = [operand, compared].map((number) => Number((number >> BigInt(32 * half)) & 0xffff_ffffn))
     for (let bit = 0; bit < 32; bit++) {
       if ((((looked as number) >>> bit) & 1) === 0) continue

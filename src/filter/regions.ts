@@ -4,12 +4,12 @@
  */
 
 import { RET_ALLOW } from './actions.ts'
-import { MAX_WORD } from './calls.ts'
+import { type Calls, MAX_WORD } from './calls.ts'
 import { type Diagram, Undecidable } from './diagram.ts'
-import { decodeProgram, programProblem } from './program.ts'
+import { decodeProgram, type Program, programProblem } from './program.ts'
 import { includes } from './ranges.ts'
 import { mostRestrictive } from './returns.ts'
-import { type Cell, cellsOf } from './symbolic.ts'
+import { type Cell, type CellOptions, cellsOf, OPEN } from './symbolic.ts'
 
 /** What stands for all architectures from `from` to `to`, both included. */
 export interface ArchRegions {
@@ -23,22 +23,40 @@ export interface ArchRegions {
 /** By architecture, ascending, from 0 to MAX_WORD without a gap. Of one Diagram. */
 export type Regions = readonly ArchRegions[]
 
-/** `programs`: in the order in which they are installed. Throws Undecidable; Error for what the kernel would not take. */
-export function regionsOf(diagram: Diagram, programs: readonly Uint8Array[]): Regions {
-  let all: Regions = [{ from: 0, to: MAX_WORD, starts: [0], nodes: [diagram.end(RET_ALLOW)] }]
-  for (const [index, bytes] of programs.entries()) {
-    const which = programs.length > 1 ? `program ${index}: ` : ''
+/** Programs that the kernel takes. Throws Error for others. */
+export function decodePrograms(programs: readonly Uint8Array[]): Program[] {
+  return programs.map((bytes, index) => {
     const program = decodeProgram(bytes)
     const problem = programProblem(program)
-    if (problem !== undefined) throw new Error(`${which}the kernel would not take it: ${problem}`)
+    if (problem !== undefined) throw new Error(`${label(programs, index)}the kernel would not take it: ${problem}`)
+    return program
+  })
+}
+
+function label(programs: readonly unknown[], index: number): string {
+  return programs.length > 1 ? `program ${index}: ` : ''
+}
+
+/**
+ * `programs`: in the order in which they are installed. With `outline` all that depends on arguments has the node OPEN; with `calls` it
+ * is the meaning for those only. Throws Undecidable.
+ */
+export function regionsOf(
+  diagram: Diagram,
+  programs: readonly Program[],
+  { calls, outline = false }: CellOptions = {},
+): Regions {
+  let all: Regions | undefined
+  for (const [index, program] of programs.entries()) {
     try {
-      const one = assemble(cellsOf(diagram, program))
-      all = index === 0 ? one : overlay(diagram, one, all)
+      const copy: Calls | undefined = calls && [[...calls[0]], [...calls[1]]]
+      const one = assemble(cellsOf(diagram, program, { outline, ...(copy === undefined ? {} : { calls: copy }) }))
+      all = all === undefined ? one : overlay(diagram, one, all)
     } catch (error) {
-      throw error instanceof Undecidable ? new Undecidable(which + error.message) : error
+      throw error instanceof Undecidable ? new Undecidable(label(programs, index) + error.message) : error
     }
   }
-  return all
+  return all ?? [{ from: 0, to: MAX_WORD, starts: [0], nodes: [diagram.end(RET_ALLOW)] }]
 }
 
 /** Ranges of numbers that have one node, put in order. Of two that begin with the same number the later counts. */
@@ -78,7 +96,7 @@ function overlay(diagram: Diagram, newer: Regions, older: Regions): Regions {
   for (const { from, to, a, b } of together(newer, older)) {
     const ranges = [...pairs(a, b)].map((pair) => ({
       from: pair.from,
-      node: diagram.combine(pair.a, pair.b, mostRestrictive),
+      node: pair.a === OPEN || pair.b === OPEN ? OPEN : diagram.combine(pair.a, pair.b, mostRestrictive),
     }))
     result.push(arrange(from, to, ranges))
   }
@@ -115,7 +133,8 @@ function* together(a: Regions, b: Regions) {
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     const [one, other] = [a[i] as ArchRegions, b[j] as ArchRegions]
     const to = Math.min(one.to, other.to)
-    yield { from: Math.max(one.from, other.from), to, a: one, b: other }
+    const from = Math.max(one.from, other.from)
+    if (from <= to) yield { from, to, a: one, b: other }
     if (one.to === to) i++
     if (other.to === to) j++
   }
@@ -125,7 +144,7 @@ function* pairs(a: ArchRegions, b: ArchRegions) {
   for (let i = 0, j = 0; i < a.starts.length && j < b.starts.length; ) {
     const from = Math.max(a.starts[i] as number, b.starts[j] as number)
     const to = Math.min(a.starts[i + 1] ?? MAX_WORD + 1, b.starts[j + 1] ?? MAX_WORD + 1) - 1
-    yield { from, to, a: a.nodes[i] as number, b: b.nodes[j] as number }
+    if (from <= to) yield { from, to, a: a.nodes[i] as number, b: b.nodes[j] as number }
     if ((a.starts[i + 1] ?? MAX_WORD + 1) === to + 1) i++
     if ((b.starts[j + 1] ?? MAX_WORD + 1) === to + 1) j++
   }

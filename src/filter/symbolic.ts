@@ -22,8 +22,22 @@ interface State {
   calls: Calls
 }
 
+/** The node of a cell whose actions depend on arguments, where they are not worked out. */
+export const OPEN = -1
+
+export interface CellOptions {
+  /** The calls to look at; default: all. Is used up. */
+  readonly calls?: Calls
+  /** Do not look at what comes behind the first comparison of an argument: such cells get the node OPEN. */
+  readonly outline?: boolean
+}
+
 /** `program` must be one that the kernel takes. The cells hold each call once. Throws Undecidable. */
-export function cellsOf(diagram: Diagram, program: Program): Cell[] {
+export function cellsOf(
+  diagram: Diagram,
+  program: Program,
+  { calls: given, outline = false }: CellOptions = {},
+): Cell[] {
   const { code, k, jumpTrue, jumpFalse } = program
   const cells: Cell[] = []
   const argumentPart = new ArgumentPart(diagram, program)
@@ -31,7 +45,7 @@ export function cellsOf(diagram: Diagram, program: Program): Cell[] {
     {
       at: 0,
       registers: START,
-      calls: [
+      calls: given ?? [
         [0, MAX_WORD],
         [0, MAX_WORD],
       ],
@@ -65,7 +79,7 @@ export function cellsOf(diagram: Diagram, program: Program): Cell[] {
           state = { at: yes, registers, calls: inside }
         }
       } else {
-        const answer = argumentPart.node(at, registers, calls)
+        const answer = outline ? OPEN : argumentPart.node(at, registers, calls)
         if (typeof answer === 'number') {
           cells.push({ calls, node: answer })
           state = states.pop()

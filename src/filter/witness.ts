@@ -15,7 +15,7 @@ export function differingValues(diagram: Diagram, a: number, b: number): Values 
       diagram.level(node) !== level ? node : bit ? diagram.high(node) : diagram.low(node)
     // Nodes that are not the same differ somewhere, so one of the two sides does.
     const bit = at(one, false) === at(other, false)
-    const index = Math.floor(level / 64)
+    const index = diagram.argumentAt(level)
     if (bit) values[index] = (values[index] as bigint) | (1n << BigInt(63 - (level % 64)))
     one = at(one, bit)
     other = at(other, bit)
@@ -32,7 +32,7 @@ export function actionFor(
   let node = start
   while (!diagram.isEnd(node)) {
     const level = diagram.level(node)
-    const index = Math.floor(level / 64)
+    const index = diagram.argumentAt(level)
     const value = (index < ARGUMENTS ? args[index] : pointer) ?? 0n
     node = (value >> BigInt(63 - (level % 64))) & 1n ? diagram.high(node) : diagram.low(node)
   }

@@ -10,7 +10,7 @@ export function journalPath(store: string): string {
 }
 
 /** From what is always written to what is written only on request. */
-export const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const
+const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Graver than info; every other event is info. The same levels as in tracer/journal.c. */
@@ -23,7 +23,7 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
 }
 
 /** Whether an event goes into a journal of this level. */
-export function isLogged(event: string, level: LogLevel): boolean {
+function isLogged(event: string, level: LogLevel): boolean {
   return LOG_LEVELS.indexOf(LEVELS[event] ?? 'info') <= LOG_LEVELS.indexOf(level)
 }
 

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { readTrusted } from '../host/files.ts'
-import { isObject, parseJson } from '../json.ts'
 import { mergePolicies } from '../policy/merge.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import { withSiblings } from '../policy/siblings.ts'
@@ -12,6 +11,7 @@ import type { Store } from '../policy/store.ts'
 import { holdsKnown, knownCalls } from './known.ts'
 import { writeKnown } from './known-file.ts'
 import { isRunning } from './live.ts'
+import { decodeNote } from './note.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
 import { decodeStream, type Trace } from './stream.ts'
@@ -19,9 +19,9 @@ import { decodeStream, type Trace } from './stream.ts'
 const UNWATCHED = 'calls were not watched, as the policy held them, but it does not hold them now'
 
 /**
- * Merges every run that has ended, or whose tracer has, into its policy. The tracer writes a record's last line before the runtime can
- * learn of the container's end, so whoever folds after a run has it. A record is removed once the policy that holds it is on
- * disk; after a crash in between it is folded again, which changes nothing.
+ * Merges every run that has ended, or whose tracer has, into its policy. With ptrace the tracer writes a record's last line before the
+ * runtime can learn of the container's end; with eBPF somewhat later, so whoever wants a certain run waits for it first (settleRuns). A
+ * record is removed once the policy that holds it is on disk; after a crash in between it is folded again, which changes nothing.
  */
 export async function foldRuns(
   store: Store,
@@ -55,6 +55,29 @@ function listKnown(store: Store, name: string, table: SyscallTable): void {
   if (text !== undefined) writeKnown(store, name, text, knownCalls(store.decode(name, text), table))
 }
 
+/** How long the last line may be in coming, after a container's end: the tracer may still compute the digest of a huge program (10 s). */
+const PATIENCE_MS = 12_000
+const INTERVAL_MS = 5
+
+/**
+ * Waits, for a bounded time, until the tracers of a container that has ended have written their last lines. It does not wait for processes
+ * that outlive the container's init (in the host's pid namespace): their run is merged later.
+ */
+export async function settleRuns(store: Store, name: string, container: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (const run of pendingRuns(store, name)) {
+    if (readNote(store, name, run)?.container !== container) continue
+    while (isUnsettled(readRecord(store, name, run)) && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
+    }
+  }
+}
+
+function isUnsettled(trace: Trace | undefined): boolean {
+  if (trace?.hello === undefined || trace.finish !== undefined || trace.initEnded) return false
+  return isRunning(trace.hello)
+}
+
 function readRecord(store: Store, name: string, run: string): Trace | undefined {
   const text = readTrusted(join(store.runs(name), run + RECORD))?.toString('utf8')
   return text === undefined ? undefined : decodeStream(text)
@@ -62,8 +85,7 @@ function readRecord(store: Store, name: string, run: string): Trace | undefined 
 
 function readNote(store: Store, name: string, run: string): Note | undefined {
   const text = readTrusted(join(store.runs(name), run + NOTE))?.toString('utf8')
-  const note = text === undefined ? undefined : parseJson(text)
-  return isObject(note) ? (note as Note) : undefined
+  return text === undefined ? undefined : decodeNote(text)
 }
 
 /** The trace of a run that is over; undefined while its tracer lives. */

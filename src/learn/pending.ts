@@ -1,3 +1,4 @@
+import { isPolicyName } from '../policy/name.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import type { Store } from '../policy/store.ts'
 
@@ -8,17 +9,22 @@ export const NOTE = '.json'
 /** The runs whose records are not in the policy yet, oldest first. */
 export function pendingRuns(store: Store, policy: string): string[] {
   const files = store.runFiles(policy)
-  return files.filter((file) => file.endsWith(RECORD)).map((file) => file.slice(0, -RECORD.length))
+  // A run's name is in the policy as it is: another name than a policy can hold is no run of ours.
+  return files
+    .filter((file) => file.endsWith(RECORD))
+    .map((file) => file.slice(0, -RECORD.length))
+    .filter(isPolicyName)
 }
 
 /**
  * Merges the runs that have ended into their policy (fold.ts). Where there are none, nothing is loaded: this stands on the path of every
- * enforced start.
+ * enforced start. The runs of `ended`, a container that has ended, are waited for if their tracers are still at work.
  */
-export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
+export async function foldPendingRuns(store: Store, policy: string, ended?: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
-  const [{ foldRuns }, library] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
+  const [{ foldRuns, settleRuns }, library] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
   const numberOf: SyscallNames['numberOf'] = (architecture, name) =>
     library.seccompLibrary().resolveName(architecture, name)
+  if (ended !== undefined) await settleRuns(store, policy, ended)
   await foldRuns(store, policy, library.syscallTable(), { numberOf })
 }

@@ -13,6 +13,8 @@ export interface Note {
   readonly image?: Image
 }
 
+/** PATH_MAX of linux/limits.h, and what the schema takes. */
+const MAX_PATH = 4096
 /** What the schema takes; without x32's bit. */
 const MAX_NUMBER = 0x3fff_ffff
 
@@ -66,7 +68,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
       ? {}
       : {
           program: {
-            path: program.path,
+            path: program.path.slice(0, MAX_PATH),
             ...(program.sha256 === undefined ? {} : { digest: `sha256:${program.sha256}` }),
           },
         }),
@@ -77,7 +79,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
     ...(finish === undefined ? {} : { ended: finish.ended }),
     complete: finish?.complete === true && damage === undefined,
     reason: damage ?? finish?.reason ?? 'the tracer was ended before the program',
-    ...(finish?.exit === undefined ? {} : { exit: finish.exit }),
+    ...(finish?.exit === undefined || finish.exit === null ? {} : { exit: finish.exit }),
     calls: finish?.calls ?? trace.calls.reduce((sum, { count }) => sum + count, 0),
     distinct: trace.calls.length,
     ...(finish?.counts === 'at-least' ? { counts: finish.counts } : {}),

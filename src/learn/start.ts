@@ -44,7 +44,7 @@ export function startLearning(store: Store, request: LearnRequest): string {
   const record = base + RECORD
   try {
     const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
-    const options = [...joining, ...wayOf(store, request), ...detailOptions(detail)]
+    const options = [...joining, ...wayOf(store, request), ...detailOptions(detail), ...denialOptions(store, policy)]
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
@@ -66,7 +66,9 @@ export function startLearning(store: Store, request: LearnRequest): string {
 }
 
 /** The tracer's options. A policy's first two runs know no calls yet. */
-function wayOf(store: Store, { policy, backend, setNoNewPrivileges }: LearnRequest): string[] {
+function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...request }: LearnRequest): string[] {
+  // eBPF does not follow a runtime to the process that it starts in a container.
+  const backend = request.backend === 'ebpf' && containerPid !== undefined ? 'auto' : request.backend
   const known = backend === 'auto' || backend === 'ptrace-known' ? currentKnown(store, policy) : undefined
   const way = backend === 'ptrace-known' && known === undefined ? 'ptrace-adaptive' : backend
   return [
@@ -79,4 +81,13 @@ function wayOf(store: Store, { policy, backend, setNoNewPrivileges }: LearnReque
 
 function detailOptions(detail: Detail): string[] {
   return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
+}
+
+/**
+ * A program that may install a filter of its own, as earlier runs say: with eBPF, what that denies is seen from its first call on only if
+ * it is looked for from the start (tracer/README.md).
+ */
+function denialOptions(store: Store, policy: string): string[] {
+  const known = store.readText(policy)?.toString('latin1') ?? ''
+  return /"(prctl|seccomp)"/.test(known) ? ['--denied'] : []
 }

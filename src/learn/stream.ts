@@ -1,6 +1,7 @@
 /** The tracer's record of a run (tracer/README.md, protocol 1): NDJSON text -> Trace. Pure. */
 import type { LearnedArguments, Run } from '../generated/policy.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
+import { isSound } from './event.ts'
 
 /** The version of the tracer's protocol that is understood here. */
 export const PROTOCOL = 1
@@ -37,7 +38,7 @@ export interface Finish {
   readonly backend?: Run['backend']
   readonly counts?: 'exact' | 'at-least'
   readonly otherFilters?: boolean
-  readonly exit?: { code: number } | { signal: number }
+  readonly exit?: { code: number } | { signal: number } | null
   readonly complete: boolean
   readonly reason: string
   readonly calls: number
@@ -52,6 +53,8 @@ export interface Trace {
   /** What was seen, each (arch, nr) once. In a record without an end the counts are only known to be at least 1. */
   readonly calls: readonly Call[]
   readonly known: readonly KnownCalls[]
+  /** The container's init has ended, while others of its processes live on. */
+  readonly initEnded?: boolean
   /** Absent: the tracer did not live to the end of the run. */
   readonly finish?: Finish
   /** Why the record cannot be trusted to be whole, though it has an end. */
@@ -65,7 +68,7 @@ export interface Trace {
 export function decodeStream(text: string): Trace {
   const calls = new Map<string, Call>()
   const known: KnownCalls[] = []
-  const trace: { hello?: Hello; program?: { path: string; sha256?: string }; finish?: Finish; damage?: string } = {}
+  const trace: { -readonly [K in keyof Trace]?: Trace[K] } = {}
   const lines = text.split('\n')
   // The part after the last newline is empty, or a line that was being written when the tracer died.
   const torn = lines.pop() !== ''
@@ -101,6 +104,9 @@ export function decodeStream(text: string): Trace {
         break
       case 'arguments-full':
         addCall(calls, event, 0, 'any')
+        break
+      case 'init-exit':
+        trace.initEnded = true
         break
       case 'finish':
         trace.finish = event as unknown as Finish
@@ -142,6 +148,8 @@ function addArguments(calls: Map<string, Call>, event: Event): void {
   if (!isNumbers(indexes) || !isNumbers(values)) return
   const known = calls.get(`${arch} ${nr}`)?.learned
   if (known === undefined) addCall(calls, event, 0, { arguments: indexes, values: [values] })
+  // A combination of other arguments is none that could be compared with these.
+  else if (known !== 'any' && known.arguments.join() !== indexes.join()) addCall(calls, event, 0, 'any')
   else if (known !== 'any') known.values.push(values)
 }
 
@@ -152,7 +160,7 @@ function isNumbers(value: Json | undefined): value is number[] {
 function parseLine(line: string): { [key: string]: Json } | undefined {
   try {
     const value = parseJson(line)
-    return isObject(value) ? value : undefined
+    return isObject(value) && isSound(value) ? value : undefined
   } catch (error) {
     if (error instanceof JsonError) return undefined
     throw error

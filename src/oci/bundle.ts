@@ -22,8 +22,9 @@ function readBundle(bundle: string): Config {
 /** Whether "hook NAME" of ours is in the bundle, at a stage where the container's init waits. */
 function hasHook(bundle: string, name: 'learn' | 'enforce'): boolean {
   const { hooks } = readBundle(bundle)
-  const early = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])]
-  return early.some(({ args = [] }) => {
+  const early = [hooks?.prestart, hooks?.createRuntime].flatMap((list) => (Array.isArray(list) ? list : []))
+  return early.some((hook: { args?: unknown } | null) => {
+    const args: unknown[] = Array.isArray(hook?.args) ? hook.args : []
     // The shim puts the native helper itself there.
     if (args[1] === name && args.includes('--state')) return true
     return args.some((argument, index) => argument === name && args[index - 1] === 'hook')

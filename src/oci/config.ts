@@ -58,6 +58,11 @@ export function annotationsOf(config: ConfigJson): Record<string, string> {
   return (config.annotations ?? {}) as Record<string, string>
 }
 
+/** linux.seccomp, where there is one. */
+export function seccompOf({ linux }: ConfigJson): Json | undefined {
+  return isObject(linux) ? (linux.seccomp ?? undefined) : undefined
+}
+
 /** A copy with some keys of the object at `key` changed. */
 export function withMembers(config: ConfigJson, key: string, members: ConfigJson): ConfigJson {
   const before = config[key]

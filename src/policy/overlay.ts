@@ -1,7 +1,8 @@
 /** Changes by hand that can be made again on every newer version of a policy: an intersection, a deny-list, an allow-list. Pure. */
+import { SandboxError } from '../errors.ts'
 import type { AllowedSyscall, Comparison, PolicyDocument } from '../generated/policy.ts'
 import { isObject, type Json, parseObject } from '../json.ts'
-import { type ArchitectureName, architecturesOf, canonicalPolicy } from './document.ts'
+import { type ArchitectureName, architecturesOf, canonicalPolicy, decodePolicy, POLICY_VERSION } from './document.ts'
 import { intersectPolicies } from './intersect.ts'
 import type { SyscallNames } from './names.ts'
 
@@ -55,8 +56,20 @@ function decodeAllow(value: Json, at: string, refuse: (problem: string) => never
   if (typeof reason !== 'string' || reason.trim() === '' || reason.length > MAX_REASON)
     return refuse(`${at}/reason: expected why ${name} is allowed, in up to ${MAX_REASON} characters`)
   if (rules !== undefined && !Array.isArray(rules)) return refuse(`${at}/rules: expected rules, as in a policy`)
-  // What the rules hold is checked with the policy that they become a part of.
-  return { name, reason, ...(rules === undefined ? {} : { rules: rules as unknown as Comparison[][] }) }
+  return { name, reason, ...(rules === undefined ? {} : { rules: decodeRules(name, rules, at, refuse) }) }
+}
+
+/** As a policy has them: checked where policies are. */
+function decodeRules(name: string, rules: Json[], at: string, refuse: (problem: string) => never): Comparison[][] {
+  const architectures = { x86_64: { known: 0, syscalls: [{ name, rules }] } }
+  const whole = { version: POLICY_VERSION, name: 'overlay', complete: false, architectures, runs: [] }
+  const text = JSON.stringify(whole, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+  try {
+    return decodePolicy(text, 'of the rules').architectures.x86_64?.syscalls[0]?.rules ?? []
+  } catch (error) {
+    if (error instanceof SandboxError) return refuse(`${at}/rules: ${error.message}`)
+    throw error
+  }
 }
 
 /** The policy under the overlay, and what that did. `unknown` gets names that are no calls of any architecture of the policy. */

@@ -13,7 +13,6 @@ export const PODMAN_DIRECTORY = '/etc/oci-sandbox/podman-hooks.d'
 
 export interface Manifest {
   readonly program: string
-  readonly args: readonly string[]
   /** Our hook's name, as in `oci-sandbox hook NAME`; undefined where it is another program's. */
   readonly hook: string | undefined
   readonly stages: readonly string[]
@@ -47,7 +46,6 @@ export function decodeManifest(text: string): Manifest {
   const { when, stages, stage } = manifest
   return {
     program: hook.path,
-    args,
     hook: args.find((_, index) => args[index - 1] === 'hook'),
     stages: strings(stages ?? stage),
     every: isObject(when) && when.always === true,

@@ -33,7 +33,7 @@ export function doubtFile(path: string, missing: string): Doubt | undefined {
  * lets every container start without its sandbox.
  */
 export function doubtVersion(path: string): Doubt | undefined {
-  const options = { env: {}, cwd: '/', encoding: 'utf8', timeout: 10_000 } as const
+  const options = { env: {}, cwd: '/', encoding: 'utf8', timeout: 30_000 } as const
   const { stdout, status } = spawnSync(path, ['--version'], options)
   const answer = (stdout ?? '').trim()
   if (status === 0 && answer === `oci-sandbox ${VERSION}`) return undefined

@@ -3,17 +3,24 @@ import type { Decision } from '../decide/decide.ts'
 import type { Settings } from '../decide/settings.ts'
 import { filterOf } from '../enforce/filter.ts'
 import { tracerArguments } from '../enforce/install.ts'
+import { type Method, mayTrace } from '../enforce/method.ts'
 import type { CachedFilter } from '../filter/cache.ts'
 import { selfCommand, tracerPath } from '../host/paths.ts'
+import type { Json } from '../json.ts'
 import { foldPendingRuns } from '../learn/pending.ts'
+import type { ConfigJson } from '../oci/config.ts'
 import { Store } from '../policy/store.ts'
-import type { Change, Hook } from './prepare.ts'
+import { type Change, CRUN_BPF, type Hook } from './prepare.ts'
 
 export interface ChangeRequest {
   readonly decision: Exclude<Decision, { kind: 'pass' }>
   readonly settings: Settings
   /** The absolute path of --config, for the hooks; undefined: the usual one. */
   readonly config: string | undefined
+  /** How an enforced container's policy is put into force. */
+  readonly method: Method
+  /** The bundle's own linux.seccomp. */
+  readonly seccomp: Json | undefined
   /** The annotations to add. */
   readonly annotations: Readonly<Record<string, string>>
   /** Keeps the filter of an enforced container until its end, and returns the paths of its programs. */
@@ -30,14 +37,36 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
-  const filters = request.keep(await filterOf(store, decision.policy, decision.action))
   const hook = ownHook('enforce', config)
-  const early = {
-    path: tracerPath(),
-    args: ['oci-sandbox-tracer', 'enforce', '--state', ...tracerArguments({ ...settings, filters })],
-  }
   // A manifest in a hooks directory may have put its hook there already: one of them is enough, and two would not let each other attach.
-  return { annotations, enforced: true, hooks: { createRuntime: [early], poststop: [hook] }, alike: [hook] }
+  const base = { annotations, enforced: true, alike: request.method === 'exec' ? [hook] : [] }
+  const helper = (filters: readonly string[], ...options: string[]) => ({
+    path: tracerPath(),
+    args: ['oci-sandbox-tracer', 'enforce', '--state', ...options, ...tracerArguments({ ...settings, filters })],
+  })
+  const hooks = (early: Hook) => ({ createRuntime: mayTrace() ? [early] : [], poststop: [hook] })
+  switch (request.method) {
+    case 'exec': {
+      const filters = request.keep(await filterOf(store, decision.policy, decision.action))
+      return { ...base, hooks: { createRuntime: [helper(filters)], poststop: [hook] } }
+    }
+    case 'bundle': {
+      const { bundleSeccomp } = await import('../enforce/bundle.ts')
+      const seccomp = bundleSeccomp(store, decision, request.seccomp) as unknown as ConfigJson
+      return { ...base, seccomp, hooks: hooks(helper([], '--install', 'present')) }
+    }
+    case 'crun-bpf': {
+      const { crunFilter } = await import('../enforce/crun-bpf.ts')
+      const filter = await crunFilter(store, decision)
+      const data = Buffer.from(filter.program).toString('base64')
+      const filters = request.keep([filter])
+      return {
+        ...base,
+        annotations: { ...annotations, [CRUN_BPF]: data },
+        hooks: hooks(helper(filters, '--install', 'present')),
+      }
+    }
+  }
 }
 
 /** The hook as the manifests have it too. */

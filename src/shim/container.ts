@@ -7,6 +7,7 @@
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import type { Method } from '../enforce/method.ts'
 import { SandboxError } from '../errors.ts'
 import { errnoOf, failed, makeDirectory, readTrusted, writeAtomic } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
@@ -36,6 +37,8 @@ export interface Record {
   readonly creator: { readonly pid: number; readonly start: number }
   readonly kind: 'learn' | 'enforce'
   readonly policy: string
+  /** How an enforced container's policy is in force. */
+  readonly method: Method
 }
 
 export function directoryOf({ id, root }: Place): string {

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { decide } from '../decide/decide.ts'
+import { chooseMethod, mayTrace } from '../enforce/method.ts'
 import { oneLine, SandboxError } from '../errors.ts'
-import { annotationsOf, type ConfigJson, decodeConfig } from '../oci/config.ts'
+import { annotationsOf, type ConfigJson, decodeConfig, seccompOf } from '../oci/config.ts'
 import { changeFor } from './change.ts'
 import { claim, forget, processOf, writeShadow } from './container.ts'
 import { dockerAnnotations } from './docker.ts'
@@ -28,14 +29,20 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   if (decision.kind === 'pass') return unchanged
 
   const place = invocation.place(given.id)
+  const seccomp = seccompOf(config)
+  const { runtime } = invocation
+  const asked = decision.kind === 'enforce' ? settings.enforce.method : 'exec'
+  const method = chooseMethod({ asked, runtime, traces: mayTrace(), seccomp: seccomp !== undefined })
   const { kind, policy } = decision
-  const directory = claim(place, { bundle, creator: processOf(invocation.pid), kind, policy })
+  const directory = claim(place, { bundle, creator: processOf(invocation.pid), kind, policy, method })
   try {
     const change = await changeFor({
       decision,
       settings,
       annotations,
       config: invocation.config,
+      method,
+      seccomp,
       keep: (filter) => keepFilter(directory, filter),
     })
     const shadow = writeShadow(directory, bundle, moveConfig(prepareConfig(config, change), bundle))

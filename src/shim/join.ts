@@ -40,6 +40,8 @@ async function prepareJoining(invocation: Invocation, id: string): Promise<void>
     throw new SandboxError('RUNTIME_FAILED', `container ${id} is not running, as far as ${invocation.runtime} knows`)
   }
   const joined = { id, pid: state.pid }
+  // A filter that the runtime itself loads holds whatever it starts in the container.
+  if (record?.kind === 'enforce' && record.method !== 'exec') return
   if (record?.kind === 'enforce') return enforceJoined(invocation, joined, keptFilter(directoryOf(place), id))
   if (record?.kind === 'learn') return learnJoined(invocation, joined, record.policy, state.annotations)
   // Not the shim's: whatever has created it, its annotations say what it is.

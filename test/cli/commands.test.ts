@@ -1,5 +1,5 @@
 /** The commands that people type. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
@@ -157,6 +157,38 @@ test('compile writes struct sock_filter[], the same with and without the cache',
     stderr: /cannot write \/nonexistent\/x/,
   })
   t.notOk(existsSync(file('x')))
+})
+
+test('compile writes several programs where one does not hold the rules, and takes away those of an earlier one', async (t) => {
+  const sandbox = await withPolicy(t)
+  const file = (name: string) => join(sandbox.directory, name)
+  const withRules = (count: number) => {
+    const rules = Array.from({ length: count }, (_, value) => [{ index: 1, op: '==' as const, value: value * 3 }])
+    writeFileSync(file('many.json'), encodePolicy(policy(['read', { name: 'ioctl', rules }])))
+  }
+  const written = () =>
+    readdirSync(sandbox.directory)
+      .filter((name) => name.startsWith('out'))
+      .sort()
+  withRules(7000)
+  const names = ['out', 'out.1', 'out.2'].map(file)
+  for (const options of [['--no-cache'], [], []]) {
+    t.match(await sandbox.cli('compile', file('many.json'), '-o', file('out'), ...options), {
+      exitCode: 0,
+      stdout: names.join('\n'),
+      stderr: '',
+    })
+    t.same(written(), ['out', 'out.1', 'out.2'])
+  }
+  for (const name of names) t.equal(readFileSync(name).length % 8, 0)
+  withRules(10)
+  t.match(await sandbox.cli('compile', file('many.json'), '-o', file('out')), { exitCode: 0, stdout: '' })
+  t.same(written(), ['out'])
+  withRules(30_000)
+  t.match(await sandbox.cli('compile', file('many.json'), '-o', file('out')), {
+    exitCode: 1,
+    stderr: /policy test is too large for the kernel: .*x86_64 ioctl 30000\) \[FILTER_TOO_LARGE\]/,
+  })
 })
 
 test('policy export: to standard output and to a file', async (t) => {

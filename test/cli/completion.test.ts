@@ -45,7 +45,7 @@ async function prepare(t: { teardown(handler: () => unknown): void }) {
   const wrapper = `#!/bin/sh\nexec '${OCI_SANDBOX}' --config '${sandbox.config}' "$@"\n`
   writeFileSync(join(bin, 'oci-sandbox'), wrapper, { mode: 0o755 })
   const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: sandbox.directory, TERM: 'dumb' }
-  return { sandbox, bin, options: { cwd, env, extendEnv: false, reject: false, timeout: 30_000 } as const }
+  return { sandbox, bin, options: { cwd, env, extendEnv: false, reject: false, timeout: 60_000 } as const }
 }
 
 /** What is typed -> what must be offered, all of it or among others, and what must not be. */

@@ -137,8 +137,11 @@ test('exec into a container: filtered where it is enforced, learned where it lea
       'the container runs',
       async () => JSON.parse((await sandbox.shim('state', id)).stdout || '{}').status === 'running',
     )
-    await work(id)
-    container.stdin.end()
+    try {
+      await work(id)
+    } finally {
+      container.stdin.end()
+    }
     t.match(await container, { exitCode: 0, stdout: 'hello: ok\nwait: ready' })
   }
   const exec = (id: string, ...args: string[]) => sandbox.shim('exec', id, '/fixtures/act', ...args)
@@ -155,7 +158,7 @@ test('exec into a container: filtered where it is enforced, learned where it lea
       stderr: '',
     })
     const [directory] = sandbox.kept()
-    rmSync(`/run/oci-sandbox/containers/${directory}/filter.bpf`)
+    rmSync(`/run/oci-sandbox/containers/${directory}/filter-1-of-1.bpf`)
     t.match(await exec(id, 'hello'), { exitCode: 1, stdout: '', stderr: /the filter of container .* is missing/ })
     rmSync(`/run/oci-sandbox/containers/${directory}/record.json`)
     t.match(

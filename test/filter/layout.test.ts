@@ -5,6 +5,8 @@ import { compileFilter } from '../../src/filter/compile.ts'
 import { evaluate, resolvePolicy } from '../../src/filter/evaluate.ts'
 import { assemble } from '../../src/filter/layout/assemble.ts'
 import { Graph } from '../../src/filter/layout/graph.ts'
+import { layOut } from '../../src/filter/layout/layout.ts'
+import { domainsOf, ruleOf } from '../../src/filter/layout/rules.ts'
 import { seccompLibrary } from '../../src/filter/library.ts'
 import { Simulator } from '../../src/filter/simulate.ts'
 import type { AllowedSyscall, Comparison, PolicyDocument } from '../../src/generated/policy.ts'
@@ -164,18 +166,26 @@ test('what is called often lies near the root', async (t) => {
 })
 
 test('exactly 4,096 instructions are one program; one more, and it is divided', async (t) => {
-  const sizes = new Map<number, number>()
-  // Single values between ranges move the size by one.
-  for (let count = 3180; count <= 3260; count++) {
-    for (const programs of [compileFilter(library, ioctl(values(count)), 'errno')]) {
-      const size = instructions(programs).reduce((sum, one) => sum + one, 0)
-      sizes.set(size, programs.length)
-      t.ok(instructions(programs).every((one) => one <= 4096))
+  const domains = domainsOf(64)
+  const rules = values(3000).map((rule) => ruleOf(rule, domains) ?? [])
+  const call = { label: 'ioctl', number: IOCTL, weight: 1, last: false, rules, domains }
+  const abi = { audit: X86_64, start: 0, end: 2 ** 30, known: 471, named: new Map([[0, 1]]), ruled: [call] }
+  /** A program of as many instructions that refuses everything, behind the rules. */
+  const sizes = (behind: number) => {
+    const program = Buffer.alloc(8 * behind)
+    for (let at = 0; at < behind; at++) {
+      program.writeUInt16LE(0x06, 8 * at)
+      program.writeUInt32LE(EPERM, 8 * at + 4)
     }
+    return instructions(layOut('test', [abi], EPERM, program))
   }
-  const ones = [...sizes].filter(([, programs]) => programs === 1).map(([size]) => size)
-  t.ok(Math.max(...ones) >= 4093, `${Math.max(...ones)} instructions in one program`)
-  t.ok([...sizes.values()].includes(2), 'and more in two')
+  const [rulesAlone = 0] = sizes(0)
+  t.ok(rulesAlone > 3000)
+  const room = 4096 - rulesAlone
+  t.same(sizes(room), [4096])
+  const divided = sizes(room + 1)
+  t.equal(divided.length, 2)
+  t.ok(divided.every((size) => size <= 4096))
 })
 
 test('calls are divided among programs, and a call among programs where it is too large itself', async (t) => {

@@ -1,7 +1,7 @@
 /** The exact procedure against the simulator, which runs one call at a time. */
 import { test } from 'tap'
 import { Diagram, Undecidable } from '../../src/filter/diagram.ts'
-import { nodeAt, type Regions, regionsOf } from '../../src/filter/regions.ts'
+import { decodePrograms, nodeAt, type Regions, regionsOf } from '../../src/filter/regions.ts'
 import { effectOf } from '../../src/filter/returns.ts'
 import { Simulator } from '../../src/filter/simulate.ts'
 import { actionFor } from '../../src/filter/witness.ts'
@@ -48,7 +48,7 @@ test('random programs, one or several: the regions say what the simulator does',
     const diagram = new Diagram()
     let regions: Regions
     try {
-      regions = regionsOf(diagram, bytes)
+      regions = regionsOf(diagram, decodePrograms(bytes))
     } catch (error) {
       if (!(error instanceof Undecidable)) t.fail(`round ${round}: ${error}`, { programs })
       undecided++

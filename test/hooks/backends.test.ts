@@ -9,6 +9,9 @@ import { namesOf, resultOf, Sandbox } from '../lib/sandbox.ts'
 
 const hello = { mode: 'learn', args: ['/fixtures/act', 'hello'] } as const
 
+/** Without eBPF, which the tracer would choose. */
+const KNOWN = { learn: { backend: 'ptrace-known' } }
+
 /** Learns a container that waits, does something meanwhile, and lets it end with one call that no run has made before. */
 async function learnAround(sandbox: Sandbox, meanwhile: () => unknown): Promise<PolicyDocument> {
   const bundle = sandbox.bundle({ mode: 'learn', args: ['/fixtures/act', 'wait', 'socket'] })
@@ -32,7 +35,7 @@ async function learnTwice(sandbox: Sandbox): Promise<void> {
 }
 
 test('the third run watches only what no two runs have shown', async (t) => {
-  const sandbox = await Sandbox.create(t)
+  const sandbox = await Sandbox.create(t, KNOWN)
   await learnTwice(sandbox)
   const first = await sandbox.policy()
   t.match(first.runs, [
@@ -68,7 +71,7 @@ test('a run that watched less than the policy now lacks is partial', async (t) =
       }),
   }
   for (const [name, meanwhile] of Object.entries(changes)) {
-    const sandbox = await Sandbox.create(t)
+    const sandbox = await Sandbox.create(t, KNOWN)
     await learnTwice(sandbox)
     const policy = await learnAround(sandbox, () => meanwhile(sandbox))
     const run = policy.runs.at(-1)
@@ -76,7 +79,7 @@ test('a run that watched less than the policy now lacks is partial', async (t) =
     t.ok(namesOf(policy).includes('socket'), `${name}: what it saw is kept`)
     if (name === 'the policy was deleted') t.equal(policy.complete, false, name)
   }
-  const sandbox = await Sandbox.create(t)
+  const sandbox = await Sandbox.create(t, KNOWN)
   await learnTwice(sandbox)
   const { runs } = await learnAround(sandbox, () => undefined)
   t.match(runs, [{ complete: true }, { complete: true }, { complete: true, backend: 'ptrace-known' }])
@@ -89,7 +92,7 @@ function change(sandbox: Sandbox, keep: (call: AllowedSyscall) => boolean): void
 }
 
 test('a list of calls that belongs to another policy is not used', async (t) => {
-  const sandbox = await Sandbox.create(t)
+  const sandbox = await Sandbox.create(t, KNOWN)
   await learnTwice(sandbox)
   const list = readFileSync(join(sandbox.policyPath(), '../known'), 'utf8')
   t.match(list, /^# sha256:[0-9a-f]{64}\nx86_64 0\n/)
@@ -101,7 +104,7 @@ test('a list of calls that belongs to another policy is not used', async (t) => 
 })
 
 test('calls that nobody saw, or with restricted arguments, are watched', async (t) => {
-  const sandbox = await Sandbox.create(t)
+  const sandbox = await Sandbox.create(t, KNOWN)
   await learnTwice(sandbox)
   const list = () => readFileSync(join(sandbox.policyPath(), '../known'), 'utf8').split('\n')
   t.notOk(list().includes('x86_64 219'), 'restart_syscall is allowed, but was not seen')

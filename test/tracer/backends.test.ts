@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { type Bundle, type BundleOptions, noProcessOf, seenOf } from './harness.ts'
-import { ADAPTIVE, knownFile, knownOf, learn, RACY, SYSCALL, TRACE, unique, withFilters } from './ways.ts'
+import { ADAPTIVE, knownFile, knownOf, learn, NOT_EBPF, RACY, SYSCALL, TRACE, unique, withFilters } from './ways.ts'
 
 const PROGRAMS: Record<string, BundleOptions & { racy?: string[] }> = {
   exact: { args: ['/bin/exact'] },
@@ -60,7 +60,7 @@ for (const [name, { racy = [], ...options }] of Object.entries(PROGRAMS)) {
         backend: 'ptrace-known',
         known: some,
       },
-      'all known': { way: ['--known', await knownFile(t, all)], backend: 'ptrace-known', known: all },
+      'all known': { way: [...NOT_EBPF, '--known', await knownFile(t, all)], backend: 'ptrace-known', known: all },
     }
     for (const [how, { way, more = options, backend, known = [] }] of Object.entries(ways)) {
       const { bundle, result, lines, finish } = await learn(t, way, more)

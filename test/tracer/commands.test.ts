@@ -41,6 +41,7 @@ t.test('probe', async (t) => {
     suspendSeccomp: true,
     getFilter: true,
     syscallInfo: true,
+    ebpf: true,
     earlyInstall: true,
     logFlag: true,
     tracerFiltered: false,

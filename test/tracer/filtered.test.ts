@@ -74,7 +74,7 @@ t.test("the container's own filter", async (t) => {
   const seccomp = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['getpgrp'], action: 'SCMP_ACT_ERRNO' }] }
   const options = { args: ['/bin/switching'], programs: ['switching'], noNewPrivileges: true, seccomp }
   const known = await knownFile(t, ['x86_64:110', 'x86_64:0'])
-  for (const way of [SYSCALL, ['--patience', '10'], ['--known', known]]) {
+  for (const way of [SYSCALL, [...NOT_EBPF, '--patience', '10'], [...NOT_EBPF, '--known', known]]) {
     const { result, lines, finish } = await learn(t, way, options)
     t.equal(result.exitCode, 14)
     t.ok(seenOf(lines).includes(refused), `${way}: by itself the tracer chooses what sees refused calls`)
@@ -141,10 +141,10 @@ t.test('a command that is not found', async (t) => {
 t.test('by itself the tracer changes its way when nothing new comes, and counts less', async (t) => {
   const calls = 20_000
   const dd = ['/bin/busybox', 'dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', `count=${calls}`]
-  const quick = await learn(t, [], { args: dd, noNewPrivileges: true })
+  const quick = await learn(t, NOT_EBPF, { args: dd, noNewPrivileges: true })
   t.match(quick.finish, { complete: true, backend: 'ptrace-adaptive', counts: 'at-least' })
   t.ok(quick.finish.calls < calls, `${quick.finish.calls} calls were counted`)
-  const slow = await learn(t, [], { args: dd })
+  const slow = await learn(t, NOT_EBPF, { args: dd })
   t.match(
     slow.finish,
     { complete: true, backend: 'ptrace-syscall', counts: 'exact' },
@@ -152,7 +152,7 @@ t.test('by itself the tracer changes its way when nothing new comes, and counts 
   )
   t.ok(slow.finish.calls >= 2 * calls)
   t.same(seenOf(quick.lines), seenOf(slow.lines))
-  const allowed = await learn(t, ['--allow-no-new-privs'], { args: dd })
+  const allowed = await learn(t, [...NOT_EBPF, '--allow-no-new-privs'], { args: dd })
   t.match(allowed.finish, { complete: true, backend: 'ptrace-adaptive' }, 'but where NO_NEW_PRIVS may be set')
 })
 
@@ -274,5 +274,8 @@ t.test('the list of known calls', async (t) => {
     reject: false,
   })
   t.match(without, { exitCode: 2, stderr: /ptrace-known needs --known FILE/ })
-  t.match(await attempt('x86_64 0\n', '--backend', 'ptrace'), { exitCode: 2, stderr: /expected auto, ptrace-syscall/ })
+  t.match(await attempt('x86_64 0\n', '--backend', 'ptrace'), {
+    exitCode: 2,
+    stderr: /expected auto, ebpf, ptrace-syscall/,
+  })
 })

@@ -138,7 +138,16 @@ const config = (options: BundleOptions, hook: string | undefined) => {
   }
 }
 
-export const learnHook = ['learn', '--pid', 'PID', '--output', 'OUTPUT']
+export const learnHookWith = (backend: string): string[] => [
+  'learn',
+  '--backend',
+  backend,
+  '--pid',
+  'PID',
+  '--output',
+  'OUTPUT',
+]
+export const learnHook = learnHookWith('ptrace-syscall')
 export const enforceHook = (...filters: string[]): string[] => [
   'enforce',
   '--pid',

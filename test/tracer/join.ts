@@ -110,3 +110,9 @@ export const tracerOf = async (pid: number): Promise<number | undefined> => {
   })
   return value === 'gone' ? undefined : Number(value)
 }
+
+/** Wait until the process has become the runtime, or is gone. */
+export const becameRuntime = (pid: number) =>
+  until(`pid ${pid} has become the runtime`, async () =>
+    ['runc', 'gone'].includes((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'gone')).trim()),
+  )

@@ -7,7 +7,7 @@ import { WASI } from 'node:wasi'
 import { architectures } from 'seccomp-bpf-wasm'
 import { test } from 'tap'
 import { Diagram } from '../../src/filter/diagram.ts'
-import { nodeAt, regionsOf } from '../../src/filter/regions.ts'
+import { decodePrograms, nodeAt, regionsOf } from '../../src/filter/regions.ts'
 import { returnName } from '../../src/filter/returns.ts'
 import { Simulator, type SyscallData } from '../../src/filter/simulate.ts'
 import { actionFor } from '../../src/filter/witness.ts'
@@ -129,7 +129,7 @@ test('our simulator and our exact procedure give the same actions', async (t) =>
     const bytes = [readFileSync(`${folder}/${program}.bpf`)]
     const simulator = new Simulator(bytes)
     const diagram = new Diagram()
-    const regions = regionsOf(diagram, bytes)
+    const regions = regionsOf(diagram, decodePrograms(bytes))
     return (call: SyscallData) => [
       simulator.run(call),
       actionFor(diagram, nodeAt(regions, call.arch, call.number), call),

@@ -46,7 +46,8 @@ export function readAudit(text: string, into: Collector, { comm }: AuditOptions)
       into.note(torn ? 'a last line that is not whole' : 'records without arch= or syscall=', `line ${number}`)
       continue
     }
-    const architecture = ARCHITECTURES[arch.toLowerCase().replace(/^0x/, '')]
+    const key = arch.toLowerCase().replace(/^0x/, '')
+    const architecture = Object.hasOwn(ARCHITECTURES, key) ? ARCHITECTURES[key] : undefined
     if (architecture === undefined) into.note('records of architectures that policies do not have', `arch=${arch}`)
     else addCall(into, architecture, syscall, `line ${number}`)
   }

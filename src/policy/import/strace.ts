@@ -181,7 +181,7 @@ class Reader {
     }
     const count = Number(words[this.#table.calls])
     const name = words.at(-1) as string
-    if (words.length < 3 || !Number.isSafeInteger(count) || !/^[a-zA-Z_][a-zA-Z0-9_]{0,63}$/.test(name)) {
+    if (words.length < 3 || !Number.isSafeInteger(count) || count < 0 || !/^[a-zA-Z_][a-zA-Z0-9_]{0,63}$/.test(name)) {
       this.#table = undefined
       return false
     }

@@ -1,0 +1,98 @@
+/** Learning with eBPF from the hooks: nobody holds the container back at its end, and still nothing is lost. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { execa } from 'execa'
+import { test } from 'tap'
+import type { PolicyDocument } from '../../src/generated/policy.ts'
+import { until } from '../lib/events.ts'
+import { resultOf, Sandbox } from '../lib/sandbox.ts'
+
+const backend = (name: string) => ({ learn: { backend: name } })
+
+/** What programs did, without what is different in each run. */
+function observed({ complete, architectures, runs }: PolicyDocument): unknown {
+  const lists = Object.entries(architectures).map(([name, { syscalls }]) => [
+    name,
+    syscalls.map(({ name, number, count }) => ({ name, number, count })),
+  ])
+  const ends = runs.map((run) => [run.complete, run.reason, run.exit, run.program, run.calls, run.tasks, run.lost])
+  return { complete, lists, ends }
+}
+
+test('a policy learned with eBPF is the one learned with ptrace', async (t) => {
+  const policies: unknown[] = []
+  for (const name of ['ebpf', 'ptrace-syscall']) {
+    const sandbox = await Sandbox.create(t, backend(name))
+    const container = { mode: 'learn', args: ['/fixtures/act', 'hello', 'socket', 'exit', '7'] } as const
+    t.match(await sandbox.run(container), { exitCode: 7, stdout: 'hello: ok\nsocket: ok' })
+    const policy = await sandbox.policy()
+    t.equal(policy.runs[0]?.backend, name)
+    policies.push(observed(policy))
+  }
+  t.same(policies[0], policies[1])
+})
+
+/** The process of a sandbox whose command line has all these words. */
+function processWith(...words: string[]): number | undefined {
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
+      if (words.every((word) => command.includes(word))) return Number(name)
+    } catch {
+      // It has ended in between.
+    }
+  }
+  return undefined
+}
+
+test('the merge after the end waits for a tracer that is late', async (t) => {
+  const sandbox = await Sandbox.create(t, backend('ebpf'))
+  const bundle = sandbox.bundle({ mode: 'learn', args: ['/fixtures/act', 'hello', 'wait', 'socket', 'exit', '7'] })
+  const running = execa('runc', sandbox.runcArgs('run', '--bundle', bundle, sandbox.newId()), {
+    reject: false,
+    stdin: 'pipe',
+  })
+  await new Promise<void>((resolve, reject) => {
+    let said = ''
+    running.stdout.on('data', (chunk: Buffer) => {
+      said += chunk
+      if (said.includes('wait: ready')) resolve()
+    })
+    running.then(({ stderr }) => reject(new Error(`the container ended early: ${stderr}`)))
+  })
+  const tracer = processWith('oci-sandbox-tracer', sandbox.store)
+  if (tracer === undefined) throw new Error('there is no tracer')
+  process.kill(tracer, 'SIGSTOP')
+  try {
+    running.stdin.end()
+    await until('the hook of the end runs', () => processWith('hook', 'learn', sandbox.config) !== undefined)
+    const runs = join(dirname(sandbox.policyPath()), 'runs')
+    const records = readdirSync(runs).filter((file) => file.endsWith('.ndjson'))
+    t.equal(records.length, 1)
+    t.notMatch(readFileSync(join(runs, String(records[0])), 'utf8'), /"finish"/)
+  } finally {
+    process.kill(tracer, 'SIGCONT')
+  }
+  t.match(resultOf(await running), { exitCode: 7 })
+  const policy = JSON.parse(readFileSync(sandbox.policyPath(), 'utf8'))
+  t.match(policy, { complete: true, runs: [{ backend: 'ebpf', complete: true, exit: { code: 7 } }] })
+})
+
+test('a program that installs a filter: the first run is partial, the next one knows of it and is complete', async (t) => {
+  const sandbox = await Sandbox.create(t, backend('ebpf'))
+  // struct sock_filter: return SECCOMP_RET_ALLOW; struct sock_fprog; PR_SET_NO_NEW_PRIVS; seccomp(SECCOMP_SET_MODE_FILTER)
+  const script = `
+import ctypes, struct
+libc = ctypes.CDLL(None)
+code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000))
+libc.prctl(38, 1, 0, 0, 0)
+print(libc.syscall(317, 1, 0, struct.pack('H6xP', 1, ctypes.addressof(code))))`
+  const container = { mode: 'learn', args: ['/usr/bin/python3', '-c', script] } as const
+  t.match(await sandbox.run(container), { exitCode: 0, stdout: '0' })
+  t.match(await sandbox.policy(), {
+    complete: false,
+    runs: [{ complete: false, reason: 'exited', lost: { calls: 1 } }],
+  })
+  t.match(await sandbox.run(container), { exitCode: 0, stdout: '0' })
+  t.match((await sandbox.policy()).runs.at(-1), { complete: true, lost: { calls: 0 } })
+})

@@ -1,0 +1,104 @@
+/* Watching with eBPF: five programs on raw tracepoints count the system calls of the tasks that are in a table, and keep that
+   table. All state is in maps, which the tracer reads from time to time: there is no queue that could overflow. */
+#ifndef EBPF_H
+#define EBPF_H
+
+#include "arch.h"
+#include "record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum ebpf_program {
+  EBPF_ENTER,    /* sys_enter: counts */
+  EBPF_LEAVE,    /* sys_exit: counts calls that were denied, for which there is no sys_enter */
+  EBPF_NEW_TASK, /* task_newtask: what a watched task creates is watched */
+  EBPF_END_TASK, /* sched_process_exit */
+  EBPF_EXEC,     /* sched_process_exec: the first one of the container's init begins the watch */
+  EBPF_ADOPT,    /* on no tracepoint: run by a task, it watches that task */
+  EBPF_PROGRAMS,
+};
+
+enum { EBPF_SLOTS = ARCH_ABIS_MAX * RECORD_NUMBERS };
+
+/* A row of counts, by ABI and number: a call's slot is abi * RECORD_NUMBERS + nr. */
+struct ebpf_counts {
+  uint64_t slots[EBPF_SLOTS];
+  /* The task that the processor saw last, and whether it is watched: spares the look into the table. Void if `changes` of
+     the state is another now. */
+  uint64_t task, changes, watched;
+};
+
+/* Each processor has a row. Two more follow them. */
+enum {
+  EBPF_DENIED, /* calls that were denied */
+  EBPF_UNSURE, /* denied, or begun before anybody looked for denied calls: a call that is nowhere else was denied */
+  EBPF_MORE_ROWS,
+};
+
+/* Written by the programs, except as said. */
+struct ebpf_state {
+  uint64_t started;    /* the program's execve has been seen */
+  uint64_t filtered;   /* some task may have a seccomp filter: entries say which call a task is in. Also set by the tracer */
+  uint64_t changes;    /* of the table of tasks */
+  uint64_t sights;     /* grows with each first sight (on a processor): then the counts are worth reading */
+  uint64_t born;       /* tasks that were ever in the table */
+  uint64_t live;       /* tasks that are */
+  uint64_t lost_tasks; /* for which the table had no room */
+  uint64_t lost_calls;
+};
+
+/* The value of a call whose number is RECORD_NUMBERS or more. */
+struct ebpf_odd {
+  uint64_t count, denied;
+};
+
+struct ebpf {
+  int tasks;  /* hash: address of a task's struct task_struct -> the call that it is in, see below */
+  int counts; /* array of struct ebpf_counts, see above */
+  int odd;    /* hash: abi << 32 | nr -> struct ebpf_odd */
+  int state;  /* array of one struct ebpf_state */
+  int programs[EBPF_PROGRAMS];
+  int links[EBPF_PROGRAMS];
+  bool direct;         /* the kernel has BTF of its own, so programs may read its structures without a helper */
+  unsigned processors;
+  volatile struct ebpf_counts *all_counts;
+  volatile struct ebpf_state *all_state;
+  uint64_t sights; /* those that have been read */
+};
+
+/* In place of a call, abi << 32 | nr, in a task's entry; as 64-bit numbers. */
+enum {
+  EBPF_NO_CALL = -1,  /* in none */
+  EBPF_ANY_CALL = -2, /* in the clone or execve that it comes out of, which is not its own */
+  EBPF_UNKNOWN = -3,  /* nobody has looked yet */
+};
+
+enum { EBPF_TASKS = 16384 /* live tasks that there is room for, if nothing else is asked for */ };
+
+/* Load and attach for a container whose init is `init`, and prove in a child process that calls of each ABI, new tasks, ends and
+   denied calls are counted as they should. Where that fails, the reason is in `reason` and nothing is left behind. The watch
+   begins at the next execve of init. */
+bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, size_t size);
+
+/* Stop watching. Ends with the process as well. */
+void ebpf_close(struct ebpf *ebpf);
+
+/* Look for denied calls from now on, or no longer. ebpf_open() has begun it. */
+bool ebpf_attach_leave(struct ebpf *ebpf);
+void ebpf_detach_leave(struct ebpf *ebpf);
+
+/* Times that the kernel skipped one of the programs: for calls, or for tasks. */
+void ebpf_misses(const struct ebpf *ebpf, uint64_t *calls, uint64_t *tasks);
+
+/* Bring the record up to date. Cheap if there was no first sight since, unless `all`. */
+void ebpf_read(struct ebpf *ebpf, struct record *record, bool all);
+
+/* The parts of ebpf_open() */
+struct ebpf_code;
+bool ebpf_write_program(enum ebpf_program which, const struct ebpf *ebpf, pid_t init, struct ebpf_code *code);
+bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size);
+bool ebpf_adopt_caller(const struct ebpf *ebpf);
+
+#endif
