@@ -9,7 +9,7 @@ import {
   countsOf,
   eventsOf,
   fixtures,
-  learnHook,
+  learnHookWith,
   makeBundle,
   noProcessOf,
   printed,
@@ -22,14 +22,14 @@ import {
   tracer,
   until,
 } from './harness.ts'
-import { knownFile, knownOf, learn, SYSCALL, TRACE, unique, withFilters } from './ways.ts'
+import { knownFile, knownOf, learn, NOT_EBPF, SYSCALL, TRACE, unique, withFilters } from './ways.ts'
 
 const filtersOf = async (pid: number): Promise<number> => Number((await statusField(pid, 'Seccomp_filters')) ?? 0)
 
 /** A container that runs until its standard input ends, watched in some way; `filters`: how many it has then. */
 const spinning = async (t: Teardown, way: string[], filters: number) => {
   const options = { args: ['/bin/spin'], programs: ['spin'], noNewPrivileges: true }
-  const bundle = await makeBundle(t, { ...options, hook: [...learnHook, ...way] })
+  const bundle = await makeBundle(t, { ...options, hook: [...learnHookWith('auto'), ...way] })
   const running = start(bundle)
   await printed(running, 'ready')
   const hello = (await readLines(bundle.output))[0] ?? {}

@@ -6,7 +6,7 @@ import {
   type BundleOptions,
   eventsOf,
   type Line,
-  learnHook,
+  learnHookWith,
   makeBundle,
   readLines,
   run,
@@ -15,7 +15,7 @@ import {
 } from './harness.ts'
 
 export const learn = async (t: Teardown, way: string[], options: BundleOptions) => {
-  const bundle = await makeBundle(t, { ...options, hook: [...learnHook, ...way] })
+  const bundle = await makeBundle(t, { ...options, hook: [...learnHookWith('auto'), ...way] })
   const result = await run(bundle)
   const lines = await readLines(bundle.output)
   return { bundle, result, lines, finish: lines.at(-1) ?? {} }
