@@ -73,7 +73,8 @@ async function learnJoined(
   const { startLearning } = await import('../learn/start.ts')
   const image = imageOf(annotations)
   startLearning(new Store(settings.store, settings), {
-    ...{ policy, container: joined.id, pid, containerPid: joined.pid, backend: settings.learn.backend },
+    ...{ policy, container: joined.id, pid, containerPid: joined.pid },
+    ...{ backend: settings.learn.backend, setNoNewPrivileges: settings.setNoNewPrivileges },
     detail: DETAILS.find((detail) => detail === annotations[DETAIL]) ?? 'names',
     ...(image === undefined ? {} : { image }),
   })
