@@ -43,7 +43,7 @@ function onlyMounts({ mounts }: Container): Pick<Container, 'mounts'> {
 }
 
 /** Ways of watching, as the host configuration names them. `auto` here is a policy's first run, `known` a later one. */
-const BACKENDS = ['auto', 'ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive'] as const
+const BACKENDS = ['auto', 'ebpf', 'ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive'] as const
 const KNOWN = 'ptrace-known'
 const STRACE = { 'strace -f': [], 'strace -f -c': ['-c'] } as const
 
