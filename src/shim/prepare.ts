@@ -23,7 +23,7 @@ export interface Change {
   readonly crunBpf?: string
 }
 
-/** Nothing of the runtime's environment reaches a hook. Seconds that it may take, far more than it does. */
+/** Nothing of the runtime's environment reaches a hook; they live too briefly for a JIT. Seconds that it may take, far more than it does. */
 const SURROUNDINGS = { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], timeout: 60 }
 
 /** crun loads this instead of linux.seccomp: whoever may set annotations could replace the policy by a filter of his own. */
