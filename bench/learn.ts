@@ -42,7 +42,7 @@ function onlyMounts({ mounts }: Container): Pick<Container, 'mounts'> {
   return mounts === undefined ? {} : { mounts }
 }
 
-/** Ways of watching, as the host configuration names them. `auto` here is a policy's first run, `known` a later one. */
+/** Ways of watching, as the host configuration names them. `auto` is eBPF where the kernel allows it. */
 const BACKENDS = ['auto', 'ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive'] as const
 const KNOWN = 'ptrace-known'
 const STRACE = { 'strace -f': [], 'strace -f -c': ['-c'] } as const
