@@ -10,7 +10,7 @@ import type { Json } from '../json.ts'
 import { foldPendingRuns } from '../learn/pending.ts'
 import type { ConfigJson } from '../oci/config.ts'
 import { Store } from '../policy/store.ts'
-import { type Change, CRUN_BPF, type Hook } from './prepare.ts'
+import type { Change, Hook } from './prepare.ts'
 
 export interface ChangeRequest {
   readonly decision: Exclude<Decision, { kind: 'pass' }>
@@ -62,7 +62,7 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       const filters = request.keep([filter])
       return {
         ...base,
-        annotations: { ...annotations, [CRUN_BPF]: data },
+        crunBpf: data,
         hooks: hooks(helper(filters, '--install', 'present')),
       }
     }
