@@ -41,25 +41,36 @@ export class Workspace {
     for (const name of ['bin', 'lib', 'lib32', 'lib64', 'sbin']) symlinkSync(`usr/${name}`, join(this.#root, name))
   }
 
+  /** Where the containers' root file system is. */
+  get rootfs(): string {
+    return this.#root
+  }
+
   folder(name: string): string {
     const path = join(this.directory, name)
     mkdirSync(path, { recursive: true })
     return path
   }
 
-  /** A host configuration with a store of its own. */
-  store(name: string): Store {
+  /** A host configuration with a store of its own, and more settings. */
+  store(name: string, settings: object = {}): Store {
     const root = this.folder(`store-${name}`)
     const config = join(this.directory, `${name}.json`)
-    writeFileSync(config, JSON.stringify({ store: root }))
+    writeFileSync(config, JSON.stringify({ store: root, ...settings }))
     return { root, config }
+  }
+
+  /** Writes a bundle, for an id of its own below a state directory that is cleared at the end. */
+  bundle(container: Container): { readonly id: string; readonly bundle: string; readonly state: string } {
+    const id = `oci-sandbox-bench-${process.pid}-${++this.#count}`
+    const bundle = this.folder(id)
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(configJson(container, this.#root)))
+    return { id, bundle, state: this.#state }
   }
 
   /** Writes a bundle; the result runs it and throws where the container does not end with exit code 0. */
   prepare(container: Container): () => Run {
-    const id = `oci-sandbox-bench-${process.pid}-${++this.#count}`
-    const bundle = this.folder(id)
-    writeFileSync(join(bundle, 'config.json'), JSON.stringify(configJson(container, this.#root)))
+    const { id, bundle } = this.bundle(container)
     return () => {
       const start = process.hrtime.bigint()
       const ended = spawnSync('runc', ['--root', this.#state, 'run', '--bundle', bundle, id], {

@@ -18,7 +18,7 @@ export function compileFixtures(): void {
 
 export function copyBuild(): void {
   mkdirSync(MEASURED, { recursive: true })
-  for (const name of ['oci-sandbox', 'oci-sandbox-tracer']) {
+  for (const name of ['oci-sandbox', 'oci-sandbox-runtime', 'oci-sandbox-tracer']) {
     rmSync(join(MEASURED, name), { force: true }) // a program that still runs cannot be written to
     copyFileSync(join(DIST, name), join(MEASURED, name))
   }

@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism, constants, cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Workspace } from './container.ts'
+import { benchDoors } from './doors.ts'
 import { benchEnforce } from './enforce.ts'
 import { benchFilter } from './filter.ts'
 import { compileFixtures, copyBuild } from './fixtures.ts'
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   learn: async (workspace, rounds) => [await benchLearn(workspace, rounds)],
   enforce: benchEnforce,
   filter: benchFilter,
+  doors: async (workspace, rounds) => [await benchDoors(workspace, rounds)],
 }
 
 /** What the figures depend on, besides us. */

@@ -23,8 +23,10 @@ export async function runHook(args: readonly string[]): Promise<number> {
   let store: string | undefined
   let state: State | undefined
   let container: string | undefined
+  let forgets = false
   try {
-    const { name, config } = parse(args)
+    const { name, config, forget } = parse(args)
+    forgets = forget
     const settings = loadSettings(config)
     store = settings.store
     if (name === 'precreate') {
@@ -53,11 +55,11 @@ export async function runHook(args: readonly string[]): Promise<number> {
     }
     return 1
   } finally {
-    if (state?.status === 'stopped') await forgetShadow(state.bundle)
+    if (forgets && state?.status === 'stopped') await forgetShadow(state.bundle)
   }
 }
 
-/** What the shim has made for a container goes when the container has ended. Last, as it may be our current directory. */
+/** What the shim has made for a container goes when the container has ended: by the last hook, as it is the current directory of all. */
 async function forgetShadow(bundle: string): Promise<void> {
   const { collect, directoryOfShadow, forget } = await import('../src/shim/container.ts')
   const directory = directoryOfShadow(bundle)
@@ -67,17 +69,19 @@ async function forgetShadow(bundle: string): Promise<void> {
 }
 
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
-function parse(args: readonly string[]): { name: HookName; config: string | undefined } {
+function parse(args: readonly string[]): { name: HookName; config: string | undefined; forget: boolean } {
   const usage = (problem: string) =>
     new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook ${NAMES.join('|')} [--config FILE]`)
   let config: string | undefined
+  let forget = false
   const names: string[] = []
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] as string
     if (argument === '--config') {
       config = args[++index]
       if (config === undefined) throw usage('--config: expected a file')
-    } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
+    } else if (argument === '--forget') forget = true
+    else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
     else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
     else names.push(argument)
   }
@@ -85,5 +89,5 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
   if (name === undefined || names.length !== 1) {
     throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
   }
-  return { name, config }
+  return { name, config, forget }
 }

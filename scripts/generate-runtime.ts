@@ -1,6 +1,6 @@
 /**
  * generate-runtime OUTPUT: writes dist/oci-sandbox-runtime, a script for any POSIX shell. A shell, as it can replace itself by the runtime
- * and leave nothing behind: no descriptor, no ignored signal, no raised limit (docs/decisions/0014-shim-is-a-script.md).
+ * and leave nothing behind: no descriptor, no ignored signal, no raised limit (docs/decisions/0014-the-shim-is-a-script.md).
  */
 import { writeFileSync } from 'node:fs'
 import {

@@ -10,7 +10,7 @@ import type { Json } from '../json.ts'
 import { foldPendingRuns } from '../learn/pending.ts'
 import type { ConfigJson } from '../oci/config.ts'
 import { Store } from '../policy/store.ts'
-import { type Change, CRUN_BPF, type Hook } from './prepare.ts'
+import type { Change, Hook } from './prepare.ts'
 
 export interface ChangeRequest {
   readonly decision: Exclude<Decision, { kind: 'pass' }>
@@ -19,6 +19,8 @@ export interface ChangeRequest {
   readonly config: string | undefined
   /** How an enforced container's policy is put into force. */
   readonly method: Method
+  /** The bundle is the shim's, to be removed at the container's end. */
+  readonly shadow: boolean
   /** The bundle's own linux.seccomp. */
   readonly seccomp: Json | undefined
   /** The annotations to add. */
@@ -32,23 +34,25 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   const { decision, settings, annotations, config } = request
   if (decision.kind === 'learn') {
     const hook = ownHook('learn', config)
-    return { annotations, enforced: false, hooks: { createRuntime: [hook], poststop: [hook] }, alike: [] }
+    const last = request.shadow ? ownHook('learn', config, '--forget') : hook
+    return { annotations, enforced: false, hooks: { createRuntime: [hook], poststop: [last] }, alike: [] }
   }
   const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
   const hook = ownHook('enforce', config)
+  const poststop = request.shadow ? [ownHook('enforce', config, '--forget')] : []
   // A manifest in a hooks directory may have put its hook there already: one of them is enough, and two would not let each other attach.
   const base = { annotations, enforced: true, alike: request.method === 'exec' ? [hook] : [] }
   const helper = (filters: readonly string[], ...options: string[]) => ({
     path: tracerPath(),
     args: ['oci-sandbox-tracer', 'enforce', '--state', ...options, ...tracerArguments({ ...settings, filters })],
   })
-  const hooks = (early: Hook) => ({ createRuntime: mayTrace() ? [early] : [], poststop: [hook] })
+  const hooks = (early: Hook) => ({ createRuntime: mayTrace() ? [early] : [], poststop })
   switch (request.method) {
     case 'exec': {
       const filters = request.keep(await filterOf(store, decision.policy, decision.action))
-      return { ...base, hooks: { createRuntime: [helper(filters)], poststop: [hook] } }
+      return { ...base, hooks: { createRuntime: [helper(filters)], poststop } }
     }
     case 'bundle': {
       const { bundleSeccomp } = await import('../enforce/bundle.ts')
@@ -62,7 +66,7 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       const filters = request.keep([filter])
       return {
         ...base,
-        annotations: { ...annotations, [CRUN_BPF]: data },
+        crunBpf: data,
         hooks: hooks(helper(filters, '--install', 'present')),
       }
     }
@@ -70,8 +74,8 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
 }
 
 /** The hook as the manifests have it too. */
-function ownHook(name: 'learn' | 'enforce', config: string | undefined): Hook {
+function ownHook(name: 'learn' | 'enforce', config: string | undefined, ...more: string[]): Hook {
   const [path, ...script] = selfCommand()
   const options = config === undefined ? [] : ['--config', config]
-  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...options] }
+  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...options, ...more] }
 }

@@ -42,6 +42,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       annotations,
       config: invocation.config,
       method,
+      shadow: true,
       seccomp,
       keep: (filter) => keepFilter(directory, filter),
     })

@@ -19,19 +19,22 @@ export interface Change {
   readonly enforced: boolean
   /** Replaces linux.seccomp. */
   readonly seccomp?: ConfigJson
+  /** The program for crun's annotation, in base64. */
+  readonly crunBpf?: string
 }
 
-/** Nothing of the runtime's environment reaches a hook. Seconds that it may take, far more than it does. */
+/** Nothing of the runtime's environment reaches a hook; they live too briefly for a JIT. Seconds that it may take, far more than it does. */
 const SURROUNDINGS = { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], timeout: 60 }
 
 /** crun loads this instead of linux.seccomp: whoever may set annotations could replace the policy by a filter of his own. */
-export const CRUN_BPF = 'run.oci.seccomp_bpf_data'
+const CRUN_BPF = 'run.oci.seccomp_bpf_data'
 
 export function prepareConfig(config: ConfigJson, change: Change): ConfigJson {
-  const { annotations, hooks, alike, enforced, seccomp } = change
-  const all = { ...(config.annotations as ConfigJson | undefined) }
+  const { annotations, hooks, alike, enforced, seccomp, crunBpf } = change
+  const all = { ...(config.annotations as ConfigJson | undefined), ...annotations }
   if (enforced) delete all[CRUN_BPF]
-  const annotated = { ...config, annotations: { ...all, ...annotations } }
+  if (crunBpf !== undefined) all[CRUN_BPF] = crunBpf
+  const annotated = { ...config, annotations: all }
   const early = appendHooks(annotated, 'createRuntime', hooks.createRuntime, alike)
   const prepared = appendHooks(early, 'poststop', hooks.poststop)
   return seccomp === undefined ? prepared : withMembers(prepared, 'linux', { seccomp })

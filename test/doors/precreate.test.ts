@@ -1,26 +1,9 @@
 /** podman's stage precreate: the hook gets the whole config.json and hands a changed one on. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
 import { parseJson } from '../../src/json.ts'
-import { annotated, container, podman } from '../lib/podman.ts'
+import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
 import { OCI_SANDBOX, Sandbox } from '../lib/sandbox.ts'
-
-const MANIFESTS = join(import.meta.dirname, '../../hooks/hooks.d')
-
-/** Puts manifests into a directory of hooks, with the sandbox's configuration. */
-function hooksDirectory(sandbox: Sandbox, name: string, hooks: readonly string[]): string {
-  const directory = join(sandbox.directory, name)
-  mkdirSync(directory)
-  for (const hook of hooks) {
-    const manifest = JSON.parse(readFileSync(join(MANIFESTS, `oci-sandbox-${hook}.json.in`), 'utf8'))
-    manifest.hook.path = OCI_SANDBOX
-    manifest.hook.args.push('--config', sandbox.config)
-    writeFileSync(join(directory, `oci-sandbox-${hook}.json`), JSON.stringify(manifest))
-  }
-  return directory
-}
 
 for (const [name, others] of [
   ['precreate alone', []],

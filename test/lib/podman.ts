@@ -1,7 +1,8 @@
 /** podman with everything of its own below a sandbox's directory, and with what a machine without CAP_SYS_RESOURCE needs. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { type Result, resultOf, type Sandbox } from './sandbox.ts'
+import { OCI_SANDBOX, type Result, resultOf, type Sandbox } from './sandbox.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -46,4 +47,17 @@ export function container(sandbox: Sandbox, options: readonly string[], command:
 
 export function annotated(mode: string, policy = 'test'): string[] {
   return ['--annotation', `io.sandbox.mode=${mode}`, '--annotation', `io.sandbox.policy=${policy}`]
+}
+
+/** Puts manifests into a directory of hooks, with the sandbox's configuration. */
+export function hooksDirectory(sandbox: Sandbox, name: string, hooks: readonly string[]): string {
+  const directory = join(sandbox.directory, name)
+  mkdirSync(directory)
+  for (const hook of hooks) {
+    const manifest = JSON.parse(readFileSync(join(ROOT, `hooks/hooks.d/oci-sandbox-${hook}.json.in`), 'utf8'))
+    manifest.hook.path = OCI_SANDBOX
+    manifest.hook.args.push('--config', sandbox.config)
+    writeFileSync(join(directory, `oci-sandbox-${hook}.json`), JSON.stringify(manifest))
+  }
+  return directory
 }

@@ -45,6 +45,7 @@ t.test('probe', async (t) => {
     earlyInstall: true,
     logFlag: true,
     tracerFiltered: false,
+    learnBackends: ['ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive', 'ptrace-known'],
   })
   const actions = (await readFile('/proc/sys/kernel/seccomp/actions_avail', 'utf8')).trim().split(' ')
   t.same(JSON.parse(stdout).seccompActions, actions)

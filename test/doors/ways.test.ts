@@ -1,0 +1,114 @@
+/** The ways of putting a policy into force, on runc and crun: at exec, in the bundle's linux.seccomp, as raw BPF in crun's annotation. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { test } from 'tap'
+import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
+import { type Container, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
+
+/** crun cannot do with a mixture of cgroup versions: in a mount namespace of its own it sees version 2 alone. */
+const CGROUP2 = ['unshare', '--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh']
+
+interface Door {
+  readonly runtime: 'runc' | 'crun'
+  readonly method: 'exec' | 'bundle' | 'crun-bpf'
+}
+
+async function setUp(t: Parameters<typeof Sandbox.create>[0], { runtime, method }: Door) {
+  const sandbox = await Sandbox.create(t, { runtime, enforce: { method } })
+  const globals = ['--config', sandbox.config, '--root', join(sandbox.directory, 'state')]
+  const prefix = runtime === 'crun' ? CGROUP2 : []
+  const options = runtime === 'crun' ? ['--cgroup-manager=disabled'] : []
+  /** `change` edits config.json, as its user would. */
+  const run = async (more: Container, change: (config: Record<string, unknown>) => void = () => {}) => {
+    const bundle = sandbox.bundle({ hooks: {}, ...more })
+    const path = join(bundle, 'config.json')
+    const config = JSON.parse(readFileSync(path, 'utf8'))
+    change(config)
+    writeFileSync(path, JSON.stringify(config))
+    const [program = '', ...args] = [
+      ...prefix,
+      SHIM,
+      ...globals,
+      ...options,
+      'run',
+      '--bundle',
+      bundle,
+      sandbox.newId(),
+    ]
+    return resultOf(await execa(program, args, { reject: false, stdin: 'ignore' }))
+  }
+  return { sandbox, run }
+}
+
+const DOORS: readonly Door[] = [
+  { runtime: 'crun', method: 'exec' },
+  { runtime: 'crun', method: 'crun-bpf' },
+  { runtime: 'crun', method: 'bundle' },
+  { runtime: 'runc', method: 'bundle' },
+]
+
+for (const door of DOORS) {
+  for (const noNewPrivileges of [true, false]) {
+    test(`${door.runtime}, ${door.method}, noNewPrivileges ${noNewPrivileges}: learn, enforce, refuse`, async (t) => {
+      const { sandbox, run } = await setUp(t, door)
+      const act = (mode: 'learn' | 'enforce', ...args: string[]) =>
+        run({ noNewPrivileges, mode, args: ['/fixtures/act', ...args] })
+      t.match(await act('learn', 'hello', 'exit', '3'), { exitCode: 3, stdout: 'hello: ok' })
+      t.match(await act('enforce', 'hello', 'socket', 'fork', 'exit', '3'), {
+        exitCode: 3,
+        stdout: 'hello: ok\nsocket: Operation not permitted\nfork: Operation not permitted',
+      })
+      const how = door.method === 'exec' ? 'early' : 'by the runtime'
+      t.match(sandbox.journal().at(-1), { event: 'in-force', message: new RegExp(`installed ${how}$`) }, 'read back')
+      t.same(sandbox.kept(), [])
+      if (door.runtime !== 'crun') return
+      // A program that allows everything: { BPF_RET | BPF_K, SECCOMP_RET_ALLOW }.
+      const annotations = { 'run.oci.seccomp_bpf_data': 'BgAAAAAA/38=' }
+      t.match(
+        await run({ noNewPrivileges, mode: 'enforce', annotations, args: ['/fixtures/act', 'socket'] }),
+        { exitCode: 0, stdout: 'socket: Operation not permitted' },
+        "a program of the user's does not take the policy's place",
+      )
+    })
+  }
+}
+
+test("the bundle's own linux.seccomp is never widened", async (t) => {
+  for (const runtime of ['runc', 'crun'] as const) {
+    const { run } = await setUp(t, { runtime, method: 'bundle' })
+    await run({ mode: 'learn', args: ['/fixtures/act', 'getppid', 'socket'] })
+    const seccomp = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [{ names: ['socket'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 }],
+    }
+    const result = await run({ mode: 'enforce', args: ['/fixtures/act', 'getppid', 'socket', 'fork'] }, (config) => {
+      config.linux = { ...(config.linux as object), seccomp }
+    })
+    t.match(result, {
+      exitCode: 0,
+      stdout: 'getppid: ok\nsocket: Operation not permitted\nfork: Operation not permitted',
+    })
+  }
+  const { run } = await setUp(t, { runtime: 'crun', method: 'crun-bpf' })
+  await run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
+  const refused = await run({ mode: 'enforce', args: ['/fixtures/act', 'hello'] }, (config) => {
+    config.linux = { ...(config.linux as object), seccomp: { defaultAction: 'SCMP_ACT_ALLOW' } }
+  })
+  t.match(refused, { exitCode: 1, stdout: '', stderr: /crun would not load then.*\[NOT_PERMITTED\]/ })
+})
+
+// Through precreate: this machine needs --cgroups=disabled, which podman 4.3 asks of runtimes named crun alone.
+test('podman with crun', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const hooks = hooksDirectory(sandbox, 'podman-hooks.d', ['precreate'])
+  const globals = ['--cgroup-manager', 'cgroupfs', '--hooks-dir', hooks]
+  const door = { sandbox, globals, prefix: CGROUP2, runtime: 'crun' }
+  const run = (options: string[], command: string) =>
+    podman(door, 'run', '--rm', '--cgroups=disabled', ...container(sandbox, options, command))
+  t.match(await run(annotated('learn'), '/fixtures/act hello exit 3'), { exitCode: 3, stdout: 'hello: ok' })
+  t.match(await run(annotated('enforce'), '/fixtures/act hello socket'), {
+    exitCode: 0,
+    stdout: 'hello: ok\nsocket: Operation not permitted',
+  })
+})
