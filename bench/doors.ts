@@ -43,7 +43,7 @@ export async function benchDoors(workspace: Workspace, rounds = ROUNDS): Promise
     one.name,
     median(of(one.name)).toFixed(1),
     quantile(of(one.name), 0.9).toFixed(1),
-    one.base === undefined ? '' : `+${added(one).toFixed(1)}`,
+    one.base === undefined ? '' : `${added(one) < 0 ? '' : '+'}${added(one).toFixed(1)}`,
   ])
   const goals = cases
     .filter(({ goal }) => goal !== undefined)

@@ -23,10 +23,8 @@ export async function runHook(args: readonly string[]): Promise<number> {
   let store: string | undefined
   let state: State | undefined
   let container: string | undefined
-  let forgets = false
   try {
-    const { name, config, forget } = parse(args)
-    forgets = forget
+    const { name, config } = parse(args)
     const settings = loadSettings(config)
     store = settings.store
     if (name === 'precreate') {
@@ -54,34 +52,21 @@ export async function runHook(args: readonly string[]): Promise<number> {
       appendJournal(store, { event, code: error.code, container, message })
     }
     return 1
-  } finally {
-    if (forgets && state?.status === 'stopped') await forgetShadow(state.bundle)
   }
 }
 
-/** What the shim has made for a container goes when the container has ended: by the last hook, as it is the current directory of all. */
-async function forgetShadow(bundle: string): Promise<void> {
-  const { collect, directoryOfShadow, forget } = await import('../src/shim/container.ts')
-  const directory = directoryOfShadow(bundle)
-  if (directory === undefined) return
-  forget(directory)
-  collect()
-}
-
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
-function parse(args: readonly string[]): { name: HookName; config: string | undefined; forget: boolean } {
+function parse(args: readonly string[]): { name: HookName; config: string | undefined } {
   const usage = (problem: string) =>
     new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook ${NAMES.join('|')} [--config FILE]`)
   let config: string | undefined
-  let forget = false
   const names: string[] = []
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] as string
     if (argument === '--config') {
       config = args[++index]
       if (config === undefined) throw usage('--config: expected a file')
-    } else if (argument === '--forget') forget = true
-    else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
+    } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
     else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
     else names.push(argument)
   }
@@ -89,5 +74,5 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
   if (name === undefined || names.length !== 1) {
     throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
   }
-  return { name, config, forget }
+  return { name, config }
 }

@@ -42,7 +42,7 @@ export async function precreate(
     ...{ decision, settings, annotations: {}, config: file === undefined ? undefined : resolve(file) },
     method: chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined }),
     seccomp,
-    shadow: false,
+    atEnd: [],
     // The cache keeps it: nobody tells us when the container has ended.
     keep: (filter) => filter.map(({ path }) => path),
   })

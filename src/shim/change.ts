@@ -19,8 +19,8 @@ export interface ChangeRequest {
   readonly config: string | undefined
   /** How an enforced container's policy is put into force. */
   readonly method: Method
-  /** The bundle is the shim's, to be removed at the container's end. */
-  readonly shadow: boolean
+  /** Hooks for the container's end, after ours. */
+  readonly atEnd: readonly Hook[]
   /** The bundle's own linux.seccomp. */
   readonly seccomp: Json | undefined
   /** The annotations to add. */
@@ -34,14 +34,18 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   const { decision, settings, annotations, config } = request
   if (decision.kind === 'learn') {
     const hook = ownHook('learn', config)
-    const last = request.shadow ? ownHook('learn', config, '--forget') : hook
-    return { annotations, enforced: false, hooks: { createRuntime: [hook], poststop: [last] }, alike: [] }
+    return {
+      annotations,
+      enforced: false,
+      hooks: { createRuntime: [hook], poststop: [hook, ...request.atEnd] },
+      alike: [],
+    }
   }
   const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
   const hook = ownHook('enforce', config)
-  const poststop = request.shadow ? [ownHook('enforce', config, '--forget')] : []
+  const poststop = request.atEnd
   // A manifest in a hooks directory may have put its hook there already: one of them is enough, and two would not let each other attach.
   const base = { annotations, enforced: true, alike: request.method === 'exec' ? [hook] : [] }
   const helper = (filters: readonly string[], ...options: string[]) => ({
@@ -74,8 +78,8 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
 }
 
 /** The hook as the manifests have it too. */
-function ownHook(name: 'learn' | 'enforce', config: string | undefined, ...more: string[]): Hook {
+function ownHook(name: 'learn' | 'enforce', config: string | undefined): Hook {
   const [path, ...script] = selfCommand()
   const options = config === undefined ? [] : ['--config', config]
-  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...options, ...more] }
+  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...options] }
 }

@@ -6,7 +6,7 @@
  *   RUN_DIRECTORY/containers/KEY/bundle/       what the runtime gets in place of the bundle, which stays as it is
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Method } from '../enforce/method.ts'
 import { SandboxError } from '../errors.ts'
 import { errnoOf, failed, makeDirectory, readTrusted, writeAtomic } from '../host/files.ts'
@@ -15,6 +15,7 @@ import { RUN_DIRECTORY } from '../host/paths.ts'
 import { isAlive, startTimeOf } from '../host/processes.ts'
 import { isObject } from '../json.ts'
 import { type ConfigJson, encodeConfig } from '../oci/config.ts'
+import type { Hook } from './prepare.ts'
 
 const DIRECTORY = join(RUN_DIRECTORY, 'containers')
 
@@ -86,10 +87,12 @@ export function writeShadow(directory: string, bundle: string, config: ConfigJso
   return shadow
 }
 
-/** The directory of the container whose bundle, as a hook's state names it, is one of the shim's. */
-export function directoryOfShadow(bundle: string): string | undefined {
-  const directory = dirname(bundle)
-  return basename(bundle) === 'bundle' && dirname(directory) === DIRECTORY ? directory : undefined
+/**
+ * The hook that removes the directory when the container has ended: the last one, as it is the current directory of all. Not a program of
+ * ours, whose start would take longer than the work. Where it is not to be had, or did not run, collect() is what removes the directory.
+ */
+export function removal(directory: string): Hook {
+  return { path: '/bin/rm', args: ['rm', '-rf', '--', directory] }
 }
 
 export function forget(directory: string): void {
@@ -97,10 +100,10 @@ export function forget(directory: string): void {
 }
 
 /** From so many containers on, each new one looks for directories that nobody has removed. */
-const MANY = 100
+const MANY = 30
 
 /** Removes what containers have left that never started, or whose end nobody told us. Never throws. */
-export function collect(): void {
+function collect(): void {
   try {
     for (const name of readdirSync(DIRECTORY)) removeStale(join(DIRECTORY, name))
   } catch {

@@ -6,7 +6,7 @@ import { chooseMethod, mayTrace } from '../enforce/method.ts'
 import { oneLine, SandboxError } from '../errors.ts'
 import { annotationsOf, type ConfigJson, decodeConfig, seccompOf } from '../oci/config.ts'
 import { changeFor } from './change.ts'
-import { claim, forget, processOf, writeShadow } from './container.ts'
+import { claim, forget, processOf, removal, writeShadow } from './container.ts'
 import { dockerAnnotations } from './docker.ts'
 import { keepFilter } from './filter.ts'
 import type { Invocation } from './invocation.ts'
@@ -42,7 +42,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       annotations,
       config: invocation.config,
       method,
-      shadow: true,
+      atEnd: [removal(directory)],
       seccomp,
       keep: (filter) => keepFilter(directory, filter),
     })
