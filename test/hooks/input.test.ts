@@ -76,6 +76,6 @@ test('command lines', async (t) => {
   for (const args of [[], ['unlearn'], ['learn', 'enforce'], ['learn', '--verbose'], ['--config', 'x', 'unlearn']]) {
     const { exitCode, stderr } = await hook(sandbox, args, JSON.stringify(state))
     t.equal(exitCode, 1, args.join(' '))
-    t.match(stderr, /usage: oci-sandbox hook learn\|enforce \[--config FILE\] \[USAGE\]/)
+    t.match(stderr, /usage: oci-sandbox hook learn\|enforce\|precreate \[--config FILE\] \[USAGE\]/)
   }
 })
