@@ -36,7 +36,9 @@ async function setUp(t: Parameters<typeof Sandbox.create>[0], { runtime, method 
       bundle,
       sandbox.newId(),
     ]
-    return resultOf(await execa(program, args, { reject: false, stdin: 'ignore' }))
+    const ended = await execa(program, args, { reject: false, stdin: 'ignore' })
+    if (ended.signal !== undefined) throw new Error(`${program} was ended by ${ended.signal}: ${ended.stdout} ${ended.stderr}`)
+    return resultOf(ended)
   }
   return { sandbox, run }
 }
