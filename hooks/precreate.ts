@@ -7,7 +7,14 @@ import { decide } from '../src/decide/decide.ts'
 import type { Settings } from '../src/decide/settings.ts'
 import { chooseMethod, mayTrace } from '../src/enforce/method.ts'
 import { print } from '../src/host/output.ts'
-import { annotationsOf, type ConfigJson, decodeConfig, encodeConfig, seccompOf } from '../src/oci/config.ts'
+import {
+  annotationsOf,
+  type ConfigJson,
+  decodeConfig,
+  encodeConfig,
+  seccompOf,
+  startsWithoutNewPrivileges,
+} from '../src/oci/config.ts'
 import { changeFor } from '../src/shim/change.ts'
 import { prepareConfig } from '../src/shim/prepare.ts'
 
@@ -30,7 +37,7 @@ export function decodePrecreate(text: string): Precreate {
 
 /** Throws what the decision and the filter throw: podman then does not start the container. */
 export async function precreate(
-  { config, text }: Precreate,
+  { config, text, container }: Precreate,
   settings: Settings,
   file: string | undefined,
 ): Promise<void> {
@@ -41,7 +48,7 @@ export async function precreate(
   const change = await changeFor({
     ...{ decision, settings, annotations: {}, config: file === undefined ? undefined : resolve(file) },
     method: chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined }),
-    seccomp,
+    ...{ seccomp, runtime: undefined, container, noNewPrivileges: startsWithoutNewPrivileges(config) },
     atEnd: [],
     // The cache keeps it: nobody tells us when the container has ended.
     keep: (filter) => filter.map(({ path }) => path),

@@ -9,11 +9,12 @@ static const char help[] =
     "Usage: oci-sandbox-tracer COMMAND [OPTION]...\n"
     "\n"
     "Commands:\n"
-    "  learn     record the system calls of a container, from its program's start to its end\n"
-    "  enforce   put seccomp filters into force when a container's program starts\n"
-    "  probe     print what this kernel and this process allow, as JSON\n"
-    "  readback  print the filters that are installed in a process, as JSON lines\n"
-    "  lock      hold an exclusive lock on a file until standard input ends\n"
+    "  learn      record the system calls of a container, from its program's start to its end\n"
+    "  enforce    put seccomp filters into force when a container's program starts\n"
+    "  probe      print what this kernel and this process allow, as JSON\n"
+    "  calibrate  record what a runtime calls itself under the filter of linux.seccomp\n"
+    "  readback   print the filters that are installed in a process, as JSON lines\n"
+    "  lock       hold an exclusive lock on a file until standard input ends\n"
     "\n"
     "Each command knows --help. --version prints the version.\n"
     "Exit status: 0 success, 1 failure, 2 wrong usage.\n";
@@ -23,7 +24,7 @@ static const struct {
   int (*run)(int argc, char **argv);
 } commands[] = {
     {"learn", learn_command}, {"enforce", enforce_command},   {"probe", probe_command},
-    {"lock", lock_command},   {"readback", readback_command},
+    {"lock", lock_command},   {"readback", readback_command}, {"calibrate", calibrate_command},
 };
 
 int main(int argc, char **argv) {

@@ -14,6 +14,7 @@ import { attempt, type Finding } from '../setup/finding.ts'
 import { inspectHooks } from '../setup/inspect-hooks.ts'
 import { inspectRuntimes } from '../setup/inspect-runtimes.ts'
 import { VERSION } from '../version.ts'
+import { calibrationFinding } from './calibration.ts'
 
 const RUNTIMES = ['runc', 'crun']
 
@@ -22,9 +23,11 @@ export interface Scope {
   readonly tree: Tree
   /** Hook directories besides those that podman is known to read. */
   readonly hooks: readonly string[]
+  /** The path of the runtime whose calibration is looked at; undefined: it is not installed. */
+  readonly runtime: string | undefined
 }
 
-export function* checks(settings: Settings, { tree, hooks }: Scope): Generator<Finding> {
+export function* checks(settings: Settings, { tree, hooks, runtime: path }: Scope): Generator<Finding> {
   yield attempt('program', selfTest, 'install it again with make install; a stripped binary does nothing')
   yield attempt('compiler', compileSelfTest, 'install it again with make install')
   const probe = probeKernel()
@@ -32,6 +35,7 @@ export function* checks(settings: Settings, { tree, hooks }: Scope): Generator<F
   yield* kernel(probe)
   yield store(settings.store)
   for (const runtime of new Set([settings.runtime, ...RUNTIMES])) yield runtimeVersion(runtime, settings)
+  if (path !== undefined) yield calibrationOf(settings.store, path)
   yield* inspectHooks(tree, settings, hooks)
   yield* inspectRuntimes(tree)
 }
@@ -103,6 +107,19 @@ function store(path: string): Finding {
     return { check: 'store', state: 'ok', found: there ? path : `${path} (is made by the first learned run)` }
   } catch (error) {
     return { check: 'store', state: 'problem', found: oneLine(error), remedy: `chown root ${path}; chmod go-w ${path}` }
+  }
+}
+
+function calibrationOf(store: string, runtime: string): Finding {
+  try {
+    return calibrationFinding(store, runtime)
+  } catch (error) {
+    return {
+      check: 'calibration',
+      state: 'problem',
+      found: oneLine(error),
+      remedy: `chown root ${store}/runtimes; chmod go-w it`,
+    }
   }
 }
 

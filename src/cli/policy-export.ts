@@ -3,6 +3,7 @@ import { seccompLibrary } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { writeAtomic } from '../host/files.ts'
 import { print, printError } from '../host/output.ts'
+import { ownCallsOf } from '../policy/calibration.ts'
 import type { ArchitectureName } from '../policy/document.ts'
 import { withLosses } from '../policy/export/lossy.ts'
 import { oneList } from '../policy/export/one-list.ts'
@@ -11,8 +12,9 @@ import { spoProfile } from '../policy/export/spo.ts'
 import { systemdDropIn } from '../policy/export/systemd.ts'
 import { type ExportOptions, exportOci, SCMP_ARCH } from '../policy/export-oci.ts'
 import { widenPolicy } from '../policy/widen.ts'
-import type { Command } from './command.ts'
+import type { Command, Invocation } from './command.ts'
 import { compile } from './compile.ts'
+import { RUNTIME_OPTION, runtimePathIfInstalled } from './installed-runtime.ts'
 import { loadPolicy } from './load.ts'
 import { syscallNames } from './names.ts'
 import { ACTION_OPTION, actionOf } from './options.ts'
@@ -46,6 +48,7 @@ export const policyExport: Command = {
       value: 'ARCH',
       help: 'only the calls of this architecture, where the policy has several',
     },
+    runtime: { ...RUNTIME_OPTION, help: "add this runtime's own calls, not those of the host configuration's" },
     'no-runtime-calls': { type: 'boolean', help: "leave out the runtimes' own calls" },
     lossy: { type: 'boolean', help: 'leave out, or widen, what the format cannot hold, and say what' },
   },
@@ -54,7 +57,7 @@ export const policyExport: Command = {
     const { operands, store, text, flag } = invocation
     const format = formatOf(text('format') ?? 'oci')
     if (format === 'bpf') return compile.run(invocation)
-    const options = { action: actionOf(text('action')), runtimeCalls: !flag('no-runtime-calls') }
+    const options = { action: actionOf(text('action')), runtimeCalls: ownCalls(invocation, format) }
     let policy = widenPolicy(only(await loadPolicy(store, operands[0] as string), text('architecture')))
     if (flag('lossy') && format !== 'pfc') {
       const lossy = withLosses(policy, format === 'systemd')
@@ -67,6 +70,14 @@ export const policyExport: Command = {
     else writeAtomic(output, encoded)
     return 0
   },
+}
+
+/** Said on standard error, where the profile does not go. */
+function ownCalls(invocation: Invocation, format: Exclude<Format, 'bpf'>): readonly string[] {
+  if (invocation.flag('no-runtime-calls') || format === 'pfc' || format === 'systemd') return []
+  const { calls, from } = ownCallsOf(invocation.settings.store, runtimePathIfInstalled(invocation))
+  printError(`oci-sandbox: the profile holds the runtime's own calls from ${from}\n`)
+  return calls
 }
 
 function formatOf(text: string): Format {

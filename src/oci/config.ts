@@ -63,6 +63,11 @@ export function seccompOf({ linux }: ConfigJson): Json | undefined {
   return isObject(linux) ? (linux.seccomp ?? undefined) : undefined
 }
 
+/** process.noNewPrivileges: a runtime then loads linux.seccomp later, and does less under it. */
+export function startsWithoutNewPrivileges({ process }: ConfigJson): boolean {
+  return isObject(process) && process.noNewPrivileges === true
+}
+
 /** A copy with some keys of the object at `key` changed. */
 export function withMembers(config: ConfigJson, key: string, members: ConfigJson): ConfigJson {
   const before = config[key]

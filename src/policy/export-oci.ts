@@ -3,7 +3,6 @@ import type { AllowedSyscall, Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import type { ArchitectureName } from './document.ts'
 import type { OneList } from './export/one-list.ts'
-import { RUNTIME_CALLS } from './runtime-calls.ts'
 import { decodeUint64 } from './uint64.ts'
 
 export interface ProfileArgument {
@@ -52,14 +51,14 @@ const OPERATOR: Record<Comparison['op'], string> = {
 
 export interface ExportOptions {
   readonly action: ViolationAction
-  /** Add what runtimes call themselves before the program starts. Without it no runtime can start a container with the profile. */
-  readonly runtimeCalls: boolean
+  /** What the runtime calls itself before the program starts (ownCallsOf). Without it no runtime can start a container with the profile. */
+  readonly runtimeCalls: readonly string[]
 }
 
 /** The profile of a policy whose lists are one (oneList), so that nothing is widened. */
 export function exportOci({ architectures, syscalls }: OneList, { action, runtimeCalls }: ExportOptions): Profile {
   const whole = syscalls.filter(({ rules }) => rules === undefined).map(({ name }) => name as string)
-  const names = [...new Set([...whole, ...(runtimeCalls ? RUNTIME_CALLS : [])])].sort()
+  const names = [...new Set([...whole, ...runtimeCalls])].sort()
   const ruled = syscalls.filter(({ name }) => !names.includes(name as string))
   return {
     ...DEFAULT_ACTION[action],

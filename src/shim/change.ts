@@ -5,10 +5,12 @@ import { filterOf } from '../enforce/filter.ts'
 import { tracerArguments } from '../enforce/install.ts'
 import { type Method, mayTrace } from '../enforce/method.ts'
 import type { CachedFilter } from '../filter/cache.ts'
+import { appendJournal } from '../host/journal.ts'
 import { selfCommand, tracerPath } from '../host/paths.ts'
 import type { Json } from '../json.ts'
 import { foldPendingRuns } from '../learn/pending.ts'
 import type { ConfigJson } from '../oci/config.ts'
+import { ownCallsOf } from '../policy/calibration.ts'
 import { Store } from '../policy/store.ts'
 import type { Change, Hook } from './prepare.ts'
 
@@ -21,6 +23,11 @@ export interface ChangeRequest {
   readonly method: Method
   /** Hooks for the container's end, after ours. */
   readonly atEnd: readonly Hook[]
+  /** The container's id, for the journal; undefined where it is not known. */
+  readonly container: string | undefined
+  /** The runtime's path; undefined where it is not known (precreate). */
+  readonly runtime: string | undefined
+  readonly noNewPrivileges: boolean
   /** The bundle's own linux.seccomp. */
   readonly seccomp: Json | undefined
   /** The annotations to add. */
@@ -60,7 +67,16 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
     }
     case 'bundle': {
       const { bundleSeccomp } = await import('../enforce/bundle.ts')
-      const seccomp = bundleSeccomp(store, decision, request.seccomp) as unknown as ConfigJson
+      const { calls: runtimeCalls, from } = ownCallsOf(settings.store, request.runtime, request.noNewPrivileges)
+      const { policy, action } = decision
+      const profile = bundleSeccomp(store, { policy, action, runtimeCalls }, request.seccomp)
+      const seccomp = profile as unknown as ConfigJson
+      const message = `policy ${policy} in linux.seccomp, with the runtime's own calls from ${from}`
+      appendJournal(
+        settings.store,
+        { event: 'runtime-calls', container: request.container, message },
+        settings.logLevel,
+      )
       return { ...base, seccomp, hooks: hooks(helper([], '--install', 'present')) }
     }
     case 'crun-bpf': {

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { decide } from '../decide/decide.ts'
 import { chooseMethod, mayTrace } from '../enforce/method.ts'
 import { oneLine, SandboxError } from '../errors.ts'
-import { annotationsOf, type ConfigJson, decodeConfig, seccompOf } from '../oci/config.ts'
+import { annotationsOf, type ConfigJson, decodeConfig, seccompOf, startsWithoutNewPrivileges } from '../oci/config.ts'
 import { changeFor } from './change.ts'
 import { claim, forget, processOf, removal, writeShadow } from './container.ts'
 import { dockerAnnotations } from './docker.ts'
@@ -42,6 +42,9 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       annotations,
       config: invocation.config,
       method,
+      runtime,
+      container: given.id,
+      noNewPrivileges: startsWithoutNewPrivileges(config),
       atEnd: [removal(directory)],
       seccomp,
       keep: (filter) => keepFilter(directory, filter),

@@ -6,6 +6,7 @@ import { exportOci } from '../../src/policy/export-oci.ts'
 import type { ImportFormat } from '../../src/policy/import/formats.ts'
 import { addKernelCalls, policyOfImport } from '../../src/policy/import/policy.ts'
 import { readGroups } from '../../src/policy/import/systemd.ts'
+import { RUNTIME_CALLS } from '../../src/policy/runtime-calls.ts'
 import { collect, PROVENANCE } from '../lib/imports.ts'
 import { fuzz, LONG } from './fuzz.ts'
 
@@ -21,7 +22,7 @@ function run(format: Exclude<ImportFormat, 'policy'>) {
       // A reader must not put together what no policy can hold.
       throw new Error(`not a policy: ${error instanceof SandboxError ? error.message : error}`)
     }
-    if (format === 'oci') exportOci(oneList(policy, collector.names), { action: 'errno', runtimeCalls: true })
+    if (format === 'oci') exportOci(oneList(policy, collector.names), { action: 'errno', runtimeCalls: RUNTIME_CALLS })
   }
 }
 

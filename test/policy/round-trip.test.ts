@@ -59,7 +59,7 @@ test('random policies: oci, docker, kubernetes and spo', async (t) => {
     const before = randomPolicy(random, true)
     const profile = exportOci(oneList(before, NAMES), {
       action: random.pick(['errno', 'kill', 'log']),
-      runtimeCalls: false,
+      runtimeCalls: [],
     })
     const json = JSON.stringify(profile, (_, value) => (typeof value === 'bigint' ? Number(value) : value))
     const yaml = formatYaml(spoProfile(before, profile))
@@ -90,7 +90,7 @@ test('random policies without rules: systemd', async (t) => {
 
 test('64-bit values survive, where the format can hold them', async (t) => {
   const big = policy([{ name: 'fcntl', rules: [[{ index: 1, op: '==', value: '18446744073709551615' }]] }])
-  const profile = exportOci(oneList(big, NAMES), { action: 'errno', runtimeCalls: false })
+  const profile = exportOci(oneList(big, NAMES), { action: 'errno', runtimeCalls: [] })
   const marked = JSON.stringify(profile, (_, value) => (typeof value === 'bigint' ? `uint64:${value}` : value))
   const after = collect('oci', marked.replace(/"uint64:([0-9]+)"/g, '$1'))
   t.equal(lists(after.architectures()), lists(big.architectures))
