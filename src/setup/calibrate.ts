@@ -82,7 +82,9 @@ export async function calibrate(runtime: string, nameOf: SyscallTable['nameOf'])
 
 /** The containers of one calibration. */
 class Trial {
+  /** Containers that were started, and ids that were used. */
   runs = 0
+  #ids = 0
   readonly #runtime: string
   readonly #directory: string
   readonly #nameOf: SyscallTable['nameOf']
@@ -130,8 +132,8 @@ class Trial {
 
   /** `run`, or `create` and `start`, in which a runtime waits in between under the filter already. */
   async #start(variant: Variant, way: Way): Promise<readonly string[]> {
-    const id = `oci-sandbox-calibrate-${process.pid}-${++this.runs}`
-    const bundle = join(this.#directory, `bundle-${this.runs}`)
+    const id = `oci-sandbox-calibrate-${process.pid}-${++this.#ids}`
+    const bundle = join(this.#directory, `bundle-${this.#ids}`)
     const record = join(bundle, 'record')
     mkdirSync(bundle)
     const rootfs = join(this.#directory, 'rootfs')
@@ -143,7 +145,9 @@ class Trial {
         this.#command(way, bundle, 'create', '--bundle', bundle, id)
         this.#command(way, bundle, 'start', id)
       }
-      return readCalls(await finished(record), this.#nameOf, this.#runtime)
+      const calls = readCalls(await finished(record), this.#nameOf, this.#runtime)
+      this.runs++
+      return calls
     } finally {
       if (!variant.atOnce || !hasFinished(record)) this.#try(way, bundle, 'delete', '--force', id)
       rmSync(bundle, { recursive: true, force: true })
@@ -178,9 +182,9 @@ function hasFinished(record: string): boolean {
   return existsSync(record) && readFileSync(record, 'utf8').includes('"event":"finish"')
 }
 
-/** The record, once its last line is there: `start` returns before the program starts. */
+/** The record, once its last line is there: `start` returns before the program starts. The hook has made the file. */
 async function finished(record: string): Promise<string> {
   const until = Date.now() + PATIENCE
-  while (!hasFinished(record) && Date.now() < until) await setTimeout(5)
+  while (existsSync(record) && !hasFinished(record) && Date.now() < until) await setTimeout(5)
   return existsSync(record) ? readFileSync(record, 'utf8') : ''
 }
