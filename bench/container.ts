@@ -52,11 +52,11 @@ export class Workspace {
     return path
   }
 
-  /** A host configuration with a store of its own. */
-  store(name: string): Store {
+  /** A host configuration with a store of its own, and more settings. */
+  store(name: string, settings: object = {}): Store {
     const root = this.folder(`store-${name}`)
     const config = join(this.directory, `${name}.json`)
-    writeFileSync(config, JSON.stringify({ store: root }))
+    writeFileSync(config, JSON.stringify({ store: root, ...settings }))
     return { root, config }
   }
 

@@ -25,7 +25,14 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       if (state.status === 'stopped') await finishLearning(store, decision.policy, state.id, settings)
       else {
         const pid = initPid(state, 'learn')
-        startLearning(store, { ...decision, container: state.id, pid, backend: settings.learn.backend })
+        const { setNoNewPrivileges, learn } = settings
+        startLearning(store, {
+          ...decision,
+          container: state.id,
+          pid,
+          backend: learn.backend,
+          setNoNewPrivileges,
+        })
       }
   }
   return 0

@@ -40,7 +40,8 @@ function describe({ instancePath, keyword, message, params, data }: ErrorObject)
   }
 }
 
-function quote(data: unknown): string {
+/** A value of a document in a message, cut to what a line has room for. */
+export function quote(data: unknown): string {
   const text = JSON.stringify(data, (_, value) => (typeof value === 'bigint' ? Number(value) : value)) ?? 'nothing'
   return text.length > 60 ? `${text.slice(0, 60)}...` : text
 }

@@ -26,6 +26,19 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call);
 enum arch_clone { ARCH_NO_CLONE, ARCH_FORK, ARCH_CLONE_FLAGS_FIRST, ARCH_CLONE3 };
 enum arch_clone arch_clone_kind(const struct arch_call *call);
 
+/* How an ABI shows in struct seccomp_data (<linux/seccomp.h>): its AUDIT_ARCH_*, and what is added to its numbers. ABIs with the same
+   AUDIT_ARCH_* are neighbours in arch_abi_names, the lower base first. */
+uint32_t arch_audit(int abi);
+uint32_t arch_number_base(int abi);
+
+/* When must a tracer that lets calls pass unseen still see this one? ARCH_WATCH_UNTRACED: if the first argument holds CLONE_UNTRACED;
+   ARCH_WATCH_SET_SECCOMP: if it is PR_SET_SECCOMP. */
+enum arch_watch { ARCH_WATCH_NEVER, ARCH_WATCH_ALWAYS, ARCH_WATCH_UNTRACED, ARCH_WATCH_SET_SECCOMP };
+enum arch_watch arch_watch(const struct arch_call *call);
+
+/* Does the call, with this first argument, ask for a seccomp filter? */
+bool arch_sets_filter(const struct arch_call *call, uint64_t first);
+
 /* What eBPF programs must know of this machine's kernel (ebpf_programs.c). Where something lies in the kernel's structures
    is no promise to user space, so it is tried out each time before it is relied on (ebpf_selftest.c). */
 struct arch_kernel {
@@ -70,6 +83,9 @@ const unsigned char *arch_call_instruction(bool compat, size_t *length);
 
 enum arch_remote_call { ARCH_CALL_MMAP, ARCH_CALL_MUNMAP, ARCH_CALL_PRCTL, ARCH_CALL_SECCOMP };
 int32_t arch_remote_number(enum arch_remote_call call, bool compat);
+
+/* At a PTRACE_EVENT_SECCOMP stop: let the call fail with ENOSYS. */
+void arch_refuse_call(pid_t tid);
 
 /* Make the tracee, when let go on, execute the system call instruction at `instruction`. */
 void arch_prepare_call(struct arch_registers *registers, uint64_t instruction, int32_t nr, const uint64_t arguments[6]);

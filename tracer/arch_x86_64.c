@@ -1,11 +1,13 @@
 #include "arch.h"
 
+#include "kernel.h"
+
+#include <errno.h>
 #include <linux/audit.h>
 #include <stddef.h>
-#include <sys/ptrace.h>
 #include <unistd.h>
 
-enum { X86_64, X86, X32 };
+enum { X86_64, X32, X86 };
 const char *const arch_abi_names[] = {[X86_64] = "x86_64", [X86] = "x86", [X32] = "x32"};
 const int arch_abi_count = 3;
 
@@ -57,6 +59,31 @@ enum arch_clone arch_clone_kind(const struct arch_call *call) {
     default:
       return ARCH_NO_CLONE;
   }
+}
+
+uint32_t arch_audit(int abi) { return abi == X86 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64; }
+uint32_t arch_number_base(int abi) { return abi == X32 ? X32_SYSCALL_BIT : 0; }
+
+/* The numbers of prctl and seccomp, from the same headers. */
+static bool is_prctl(const struct arch_call *call) { return call->nr == (call->abi == X86 ? 172 : 157); }
+static bool is_seccomp(const struct arch_call *call) { return call->nr == (call->abi == X86 ? 354 : 317); }
+
+enum arch_watch arch_watch(const struct arch_call *call) {
+  if (is_prctl(call)) return ARCH_WATCH_SET_SECCOMP;
+  if (is_seccomp(call)) return ARCH_WATCH_ALWAYS;
+  switch (arch_clone_kind(call)) {
+    case ARCH_CLONE_FLAGS_FIRST:
+      return ARCH_WATCH_UNTRACED;
+    case ARCH_CLONE3: /* its flags are in memory */
+      return ARCH_WATCH_ALWAYS;
+    default:
+      return ARCH_WATCH_NEVER;
+  }
+}
+
+bool arch_sets_filter(const struct arch_call *call, uint64_t first) {
+  if (is_prctl(call)) return (uint32_t)first == KERNEL_PR_SET_SECCOMP;
+  return is_seccomp(call) && ((uint32_t)first == SECCOMP_SET_MODE_FILTER || (uint32_t)first == SECCOMP_SET_MODE_STRICT);
 }
 
 /* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct
@@ -146,4 +173,12 @@ void arch_prepare_call(struct arch_registers *registers, uint64_t instruction, i
     r->rdi = arguments[0], r->rsi = arguments[1], r->rdx = arguments[2];
     r->r10 = arguments[3], r->r8 = arguments[4], r->r9 = arguments[5];
   }
+}
+
+void arch_refuse_call(pid_t tid) {
+  struct user_regs_struct r;
+  if (ptrace(PTRACE_GETREGS, tid, NULL, &r) != 0) return;
+  r.orig_rax = (unsigned long long)-1; /* no call (ptrace(2), seccomp(2) on SECCOMP_RET_TRACE) */
+  r.rax = (unsigned long long)-ENOSYS;
+  ptrace(PTRACE_SETREGS, tid, NULL, &r);
 }

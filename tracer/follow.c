@@ -1,16 +1,12 @@
 /* The tracing loop: which stop gets which answer. See ptrace(2), "Stopped states" and "Attaching and detaching". */
-#include "learn.h"
-
+#include "filtered.h"
+#include "follow.h"
 #include "kernel.h"
-#include "procfs.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <string.h>
 #include <linux/sched/types.h>
-#include <sys/syscall.h>
+#include <signal.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,11 +30,13 @@ static void catch_termination(void) {
 }
 
 /* ESRCH means that the task was killed meanwhile: its end is reported later. */
-static void resume(const struct learn *learn, pid_t tid, int number) {
-  ptrace(learn->recording ? PTRACE_SYSCALL : PTRACE_CONT, tid, NULL, number);
+void follow_resume(const struct learn *learn, const struct task *task, pid_t tid, int number) {
+  /* A task whose call must be seen to its end may be unfiltered or not: it stops at the exit. */
+  bool free = !learn->recording || (task && (task->foreign || (task->filtered && !task->inside && !task->cloning)));
+  ptrace(free ? PTRACE_CONT : PTRACE_SYSCALL, tid, NULL, number);
 }
 
-static struct task *known(struct learn *learn, pid_t tid) {
+struct task *follow_known(struct learn *learn, pid_t tid) {
   struct task *task = tasks_find(&learn->tasks, tid);
   if (task) return task;
   task = tasks_add(&learn->tasks, tid);
@@ -47,193 +45,51 @@ static struct task *known(struct learn *learn, pid_t tid) {
   return task;
 }
 
-static void forget(struct learn *learn, pid_t tid) {
+void follow_forget(struct learn *learn, pid_t tid) {
   struct task *task = tasks_find(&learn->tasks, tid);
   if (!task) return;
   if (task->cloning) learn->cloning--;
   tasks_remove(&learn->tasks, tid);
 }
 
-/* The flags of a clone3 call stand first in struct clone_args (<linux/sched.h>). Another thread may change them after
-   we have read them, so what finish_clone() finds counts as well. */
-static bool asks_untraced(pid_t tid, enum arch_clone kind, uint64_t first) {
-  if (kind == ARCH_CLONE3) {
-    uint64_t flags = 0;
-    struct iovec here = {&flags, sizeof flags}, there = {(void *)(uintptr_t)first, sizeof flags};
-    return process_vm_readv(tid, &here, 1, &there, 1, 0) == sizeof flags && (flags & CLONE_UNTRACED);
-  }
-  return kind == ARCH_CLONE_FLAGS_FIRST && (first & CLONE_UNTRACED);
-}
-
-static void begin_clone(struct learn *learn, pid_t tid, enum arch_clone kind, uint64_t first) {
-  struct task *task = known(learn, tid);
-  if (!task) return;
-  if (!task->cloning) learn->cloning++;
-  task->cloning = true;
-  task->born = false;
-  task->untraced = asks_untraced(tid, kind, first);
-  if (task->untraced) {
-    learn->escaped++; /* counted now, because the caller may never come back from the call */
-    learn_line_warn(learn, "untraced-clone", tid);
-  }
-}
-
-/* A child without an event is one that we do not trace, whatever the flags looked like. */
-static void finish_clone(struct learn *learn, pid_t tid, int64_t result, bool failed) {
-  struct task *task = tasks_find(&learn->tasks, tid);
-  if (!task || !task->cloning) return;
-  task->cloning = false;
-  learn->cloning--;
-  bool escaped = !failed && result > 0 && !task->born;
-  if (escaped && !task->untraced) {
-    learn->escaped++;
-    learn_line_warn(learn, "untraced-clone", tid);
-  } else if (task->untraced && !escaped) {
-    learn->escaped--;
-  }
-}
-
-/* The hot path: nothing here allocates or does I/O, except at a first sight and around clone, fork and vfork. Which of a
-   call's two stops this is can only be told by asking, but of the exits most need not be looked at (a tenth of the cost
-   with threads): the stop that follows an entry, with no other report of the task between them, is its exit. */
-static void on_syscall(struct learn *learn, pid_t tid) {
-  struct kernel_syscall_info info;
-  struct task *task = tasks_find(&learn->tasks, tid);
-  if (task && task->inside && !task->cloning) {
-    task->inside = false;
-    resume(learn, tid, 0);
-    return;
-  }
-  if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) > 0) {
-    struct arch_call call;
-    if (task) task->inside = info.op == KERNEL_SYSCALL_ENTRY;
-    if (info.op == KERNEL_SYSCALL_ENTRY) {
-      if (arch_decode(info.arch, info.entry.nr, &call)) {
-        combinations_record(&learn->combinations, &learn->stream, &call, info.entry.args);
-        record_call(&learn->record, &call);
-        enum arch_clone kind = arch_clone_kind(&call);
-        if (kind != ARCH_NO_CLONE) begin_clone(learn, tid, kind, info.entry.args[0]);
-      } else {
-        learn->record.lost++;
-      }
-    } else if (learn->cloning > 0 && info.op == KERNEL_SYSCALL_EXIT) {
-      finish_clone(learn, tid, info.exit.rval, info.exit.is_error);
-    }
-  } else if (errno != ESRCH) {
-    learn->record.lost++; /* EIO: Linux before 5.3. A run that lost calls is never complete. */
-  }
-  resume(learn, tid, 0);
-}
-
-static void begin_recording(struct learn *learn) {
-  /* Before, threads only were followed: what the runtime forks from here (hooks) is not the container's program. */
-  ptrace(PTRACE_SETOPTIONS, learn->init, NULL,
-         PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK);
-  learn->recording = true;
-  learn->born = 1;
-  if (!procfs_exe(learn->init, learn->exe, sizeof learn->exe)) learn->exe[0] = 0;
-  learn_line_exec(learn);
-  digest_start(&learn->digest, learn->init);
-}
-
-/* When a thread other than the leader executes a program, it takes the leader's id over, and its own vanishes without
-   a report of its end. The leader's place in the table then belongs to it. */
-static void on_exec(struct learn *learn, pid_t tid) {
-  unsigned long former = 0;
-  ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former);
-  if (former != 0 && (pid_t)former != tid) {
-    forget(learn, (pid_t)former);
-    forget(learn, tid); /* what the old leader was in the middle of is void */
-    if (tasks_add(&learn->tasks, tid) == NULL) learn->lost_tasks++;
-  }
-  if (tid == learn->init && !learn->recording) begin_recording(learn);
-  resume(learn, tid, 0);
-}
-
-static bool still_ours(pid_t tid, void *context) {
+bool follow_still_ours(pid_t tid, void *context) {
   (void)context;
   siginfo_t info; /* ECHILD: neither a tracee nor a child */
   return waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) == 0;
 }
 
-/* The new task may have been reported before its birth is, and may even have ended: then it was counted, and must not
-   get a place in the table again, which nothing would ever take away. */
-static void on_birth(struct learn *learn, pid_t parent) {
-  unsigned long child = 0;
-  struct task *task = known(learn, parent);
-  if (task) task->born = true;
-  if (ptrace(PTRACE_GETEVENTMSG, parent, NULL, &child) == 0 && child != 0 && still_ours((pid_t)child, NULL))
-    known(learn, (pid_t)child);
-  resume(learn, parent, 0);
-}
-
-/* Untraced, the first process of a pid namespace does not notice a SIGSTOP that comes from inside. Traced it gets all
-   signals delivered (sig_ignored() in kernel/signal.c), and SIGSTOP, unlike others, is not sorted out again afterwards
-   (get_signal()). The kernel sets si_pid to 0 when the sender is outside of the receiver's namespace. */
-static bool stop_from_inside(pid_t tid) {
-  siginfo_t info;
-  if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) != 0) return false;
-  if (info.si_code == SI_KERNEL || info.si_pid == 0) return false;
-  pid_t process = (pid_t)procfs_status_number(tid, "Tgid");
-  return process != 1 && procfs_status_number(process, "NSpid") == 1;
-}
-
-static void on_stop(struct learn *learn, const struct wait_report *report) {
-  pid_t tid = report->tid;
-  struct task *task = tasks_find(&learn->tasks, tid);
-  if (task) task->inside = false;
-  switch (report->event) {
-    case 0: {
-      int number = report->signal;
-      if (number == SIGSTOP && stop_from_inside(tid)) number = 0;
-      resume(learn, tid, number);
-      return;
-    }
-    case PTRACE_EVENT_EXEC:
-      on_exec(learn, tid);
-      return;
-    case PTRACE_EVENT_FORK:
-    case PTRACE_EVENT_VFORK:
-    case PTRACE_EVENT_CLONE:
-      on_birth(learn, tid);
-      return;
-    case PTRACE_EVENT_STOP:
-      /* Before the program starts a task of another process is none of ours (clone() with an exit signal of its own). */
-      if (!learn->recording && procfs_status_number(tid, "Tgid") != learn->init) {
-        forget(learn, tid);
-        ptrace(PTRACE_DETACH, tid, NULL, 0);
-        return;
-      }
-      known(learn, tid);
-      if (wait_is_group_stop(report)) ptrace(PTRACE_LISTEN, tid, NULL, 0);
-      else resume(learn, tid, 0);
-      return;
-    default:
-      resume(learn, tid, 0);
-  }
-}
-
+/* The last line. What goes on after it is not recorded. */
 static void finish(struct learn *learn, const char *reason, int patience) {
   char sha256[DIGEST_HEX_SIZE];
   if (digest_take(&learn->digest, patience, sha256)) learn_line_program(learn, sha256);
   combinations_finish(&learn->combinations, &learn->stream);
   record_finish(&learn->record);
   learn_line_finish(learn, reason);
+  learn->finished = true;
+  learn->recording = false;
+}
+
+/* Tasks of the container, without what the runtime's hooks have left behind. */
+static size_t count_own(const struct learn *learn) {
+  size_t count = 0;
+  for (size_t i = 0; i < learn->tasks.capacity; i++)
+    count += learn->tasks.slots[i].tid != 0 && !learn->tasks.slots[i].foreign;
+  return count;
 }
 
 /* The runtime learns of the container's end when init is reaped, so the last line comes first. In a pid namespace of its
    own init is reported dead after all others are gone. With the host's pid namespace others may live on: they are
-   recorded until the last has ended, and the last line waits for that. Returns whether the run is over. */
-static bool on_init_end(struct learn *learn, const struct wait_report *report) {
+   recorded until the last has ended, and the last line waits for that. */
+static void on_init_end(struct learn *learn, const struct wait_report *report) {
   learn->init_ended = true;
   learn->init_end = *report;
-  forget(learn, learn->init);
-  tasks_keep(&learn->tasks, still_ours, NULL);
-  bool last = learn->tasks.count == 0 || !learn->recording;
-  if (last) finish(learn, learn->recording ? "exited" : "no-exec", DIGEST_PATIENCE);
-  else learn_line_init_exit(learn, learn->tasks.count);
+  follow_forget(learn, learn->init);
+  tasks_keep(&learn->tasks, follow_still_ours, NULL);
+  size_t others = count_own(learn);
+  if (!learn->recording) finish(learn, "no-exec", DIGEST_PATIENCE);
+  else if (others == 0) finish(learn, "exited", DIGEST_PATIENCE);
+  else learn_line_init_exit(learn, others);
   wait_reap(learn->init);
-  return last;
 }
 
 static void on_end(struct learn *learn, pid_t tid) {
@@ -243,12 +99,17 @@ static void on_end(struct learn *learn, pid_t tid) {
     return;
   }
   wait_reap(tid);
-  forget(learn, tid);
+  follow_forget(learn, tid);
 }
 
 static void on_any_stop(struct learn *learn, const struct wait_report *report) {
-  if (report->signal == KERNEL_SYSCALL_STOP && report->event == 0) on_syscall(learn, report->tid);
-  else on_stop(learn, report);
+  if (learn->filtered.installed > 0) {
+    struct task *task = tasks_find(&learn->tasks, report->tid);
+    if (task && task->unsure) filtered_settle(learn, task, report->event);
+  }
+  if (report->signal == KERNEL_SYSCALL_STOP && report->event == 0) calls_on_syscall(learn, report->tid);
+  else if (report->event == PTRACE_EVENT_SECCOMP) calls_on_seccomp(learn, report->tid);
+  else stops_on_stop(learn, report);
 }
 
 /* The kernel looks for something to report at the newest tracee first, so many busy threads could starve the oldest.
@@ -275,16 +136,32 @@ static void ask_for_precedence(void) {
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
+/* Is there nothing left to do? With our filter not even the runtime's hooks may lose their tracer. */
+static bool is_over(struct learn *learn) {
+  if (learn->init_ended && !learn->finished && learn->filtered.early && count_own(learn) == 0)
+    finish(learn, "exited", DIGEST_PATIENCE);
+  return learn->finished && (!learn->filtered.early || learn->tasks.count == 0);
+}
+
+/* A container with our filter cannot be let go: the request is passed over. */
+static bool may_terminate(const struct learn *learn) {
+  static const struct itimerval never;
+  if (!learn->filtered.early && learn->filtered.installed == 0) return true;
+  setitimer(ITIMER_REAL, &never, NULL);
+  terminated = 0;
+  return false;
+}
+
 void learn_follow(struct learn *learn) {
   struct wait_report report;
   size_t turns = 0;
   catch_termination();
   ask_for_precedence();
   if (learn->join.runtime) { /* at its execve already */
-    begin_recording(learn);
-    resume(learn, learn->init, 0);
+    stops_begin_recording(learn);
+    follow_resume(learn, tasks_find(&learn->tasks, learn->init), learn->init, 0);
   }
-  while (!terminated) {
+  while (!terminated || !may_terminate(learn)) {
     if (++turns > 64 + 4 * learn->tasks.count) {
       turns = 0;
       if (learn->tasks.count > 2) serve_everyone(learn);
@@ -292,16 +169,16 @@ void learn_follow(struct learn *learn) {
     if (!wait_peek(&report)) {
       if (errno == EINTR) continue;
       /* ECHILD: nobody is left */
-      finish(learn, learn->init_ended ? "exited" : "lost", DIGEST_PATIENCE);
+      if (!learn->finished) finish(learn, learn->init_ended ? "exited" : "lost", DIGEST_PATIENCE);
       return;
     }
     if (report.kind == WAIT_STOPPED) {
       on_any_stop(learn, &report);
-    } else if (report.tid == learn->init) {
-      if (on_init_end(learn, &report)) return;
-    } else {
-      on_end(learn, report.tid);
+      continue;
     }
+    if (report.tid == learn->init) on_init_end(learn, &report);
+    else on_end(learn, report.tid);
+    if (is_over(learn)) return;
   }
   /* The end of this process detaches all tracees: without PTRACE_O_EXITKILL they go on, from whatever stop they are
      in, with the signals that they were about to get (see wait_peek()). */

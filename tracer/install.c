@@ -1,101 +1,11 @@
-/* Putting programs into a process, by system calls that it executes for us. */
+/* enforce: when its programs go into the process, and whether they are there. */
 #include "enforce.h"
+#include "implant.h"
 #include "procfs.h"
-#include "remote.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-
-enum { HEADER = 16 /* room for struct sock_fprog */ };
-
-/* struct sock_fprog (<linux/filter.h>) as the tracee's kernel interface lays it out, the program right behind it. */
-static int write_program(const struct remote *remote, uint64_t address, const struct filter *filter) {
-  struct {
-    unsigned short length;
-    unsigned short pad[3];
-    uint64_t instructions;
-  } wide = {.length = filter->length, .instructions = address + HEADER};
-  struct {
-    unsigned short length;
-    unsigned short pad;
-    uint32_t instructions;
-    uint64_t unused;
-  } narrow = {.length = filter->length, .instructions = (uint32_t)(address + HEADER)};
-  _Static_assert(sizeof wide == HEADER && sizeof narrow == HEADER, "struct sock_fprog must fit");
-  if (remote_write(remote, address, remote->compat ? (void *)&narrow : (void *)&wide, HEADER) != 0) return -1;
-  return remote_write(remote, address + HEADER, filter->instructions, filter->length * sizeof(struct sock_filter));
-}
-
-static size_t room_for(const struct filter *filter) {
-  return HEADER + filter->length * sizeof(struct sock_filter);
-}
-
-static const char *install_one(struct remote *remote, uint64_t address, const struct filter *filter, unsigned flags,
-                               int *error) {
-  const uint64_t arguments[6] = {SECCOMP_SET_MODE_FILTER, flags, address};
-  int64_t result;
-  *error = 0;
-  if (write_program(remote, address, filter) != 0 || remote_call(remote, ARCH_CALL_SECCOMP, arguments, &result) != 0) {
-    *error = errno;
-    return "cannot execute seccomp() in the process";
-  }
-  if (result == 0) return NULL;
-  /* With TSYNC a positive result is the thread that could not be given the filter. */
-  *error = result < 0 ? (int)-result : EBUSY;
-  return "the kernel refuses the filter in the process";
-}
-
-static const char *install_all(struct enforce *enforce, struct remote *remote, int *error) {
-  size_t size = 0;
-  for (int i = 0; i < enforce->count; i++) {
-    if (room_for(&enforce->filters[i]) > size) size = room_for(&enforce->filters[i]);
-  }
-  /* Not on the stack: a goroutine's may be a few kilobytes only, with other data right below. */
-  const uint64_t map[6] = {0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
-  int64_t address, unmapped;
-  if (remote_call(remote, ARCH_CALL_MMAP, map, &address) != 0) {
-    *error = errno;
-    return "cannot execute mmap() in the process";
-  }
-  if (address < 0 && address > -4096) {
-    *error = (int)-address;
-    return "the kernel refuses memory for the filter in the process";
-  }
-  if (remote->compat) address = (uint32_t)address;
-  const char *problem = NULL;
-  unsigned flags = SECCOMP_FILTER_FLAG_TSYNC | (enforce->log ? SECCOMP_FILTER_FLAG_LOG : 0);
-  for (int i = 0; i < enforce->count && !problem; i++) {
-    problem = install_one(remote, (uint64_t)address, &enforce->filters[i], flags, error);
-    if (problem && i > 0 && *error == EACCES) *error = EIO; /* EACCES promises that nothing was changed */
-  }
-  const uint64_t unmap[6] = {(uint64_t)address, size};
-  if (remote_call(remote, ARCH_CALL_MUNMAP, unmap, &unmapped) != 0 && !problem) {
-    *error = errno;
-    problem = "cannot execute munmap() in the process";
-  }
-  return problem;
-}
-
-/* Stop the leader where its registers may be borrowed: at PTRACE_EVENT_STOP. */
-static int stop_leader(pid_t tid) {
-  struct wait_report report;
-  if (ptrace(PTRACE_INTERRUPT, tid, NULL, 0) != 0) return -1;
-  for (;;) {
-    if (!wait_take(tid, &report)) return -1;
-    if (report.kind != WAIT_STOPPED) {
-      errno = ESRCH;
-      return -1;
-    }
-    if (report.event == PTRACE_EVENT_STOP && !wait_is_group_stop(&report)) return 0;
-    if (report.event == PTRACE_EVENT_STOP) { /* somebody has stopped the runtime's init: not ours to wake */
-      errno = EBUSY;
-      return -1;
-    }
-    if (ptrace(PTRACE_CONT, tid, NULL, wait_pending_signal(&report)) != 0) return -1;
-  }
-}
 
 const char *install_suspended(struct enforce *enforce, int *error) {
   struct remote remote;
@@ -105,7 +15,8 @@ const char *install_suspended(struct enforce *enforce, int *error) {
   if (enforce->before >= 0) problem = remote_begin(&remote, tid) == 0 ? NULL : "cannot take the process over";
   *error = errno;
   if (!problem) {
-    problem = install_all(enforce, &remote, error);
+    problem = implant(&remote, enforce->filters, enforce->count,
+                      SECCOMP_FILTER_FLAG_TSYNC | (enforce->log ? SECCOMP_FILTER_FLAG_LOG : 0), error);
     if (remote_end(&remote, true) != 0 && !problem) {
       *error = errno;
       problem = "cannot let the process go on";
@@ -120,7 +31,7 @@ const char *install_suspended(struct enforce *enforce, int *error) {
 }
 
 const char *install_early(struct enforce *enforce, int *error) {
-  if (stop_leader(enforce->init) != 0) {
+  if (implant_stop(enforce->init) != 0) {
     *error = errno;
     return "cannot stop the process";
   }
@@ -148,8 +59,8 @@ static const char *install_in_new_program(struct enforce *enforce, struct remote
   for (int i = 0; i < enforce->count; i++) {
     /* On the new program's stack, whose pages the kernel has prepared (128 KiB, setup_arg_pages() in fs/exec.c): a
        munmap() afterwards might not be allowed any more. */
-    uint64_t below = arch_stack_pointer(&remote->saved) - ARCH_RED_ZONE - room_for(&enforce->filters[i]);
-    const char *problem = install_one(remote, below & ~(uint64_t)63, &enforce->filters[i],
+    uint64_t below = arch_stack_pointer(&remote->saved) - ARCH_RED_ZONE - implant_room(&enforce->filters[i]);
+    const char *problem = implant_at(remote, below & ~(uint64_t)63, &enforce->filters[i],
                                       enforce->log ? SECCOMP_FILTER_FLAG_LOG : 0, &error);
     if (problem) return problem;
   }

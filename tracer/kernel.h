@@ -13,7 +13,7 @@
 #endif
 
 /* struct ptrace_syscall_info, <linux/ptrace.h>, Linux 5.3 */
-enum { KERNEL_SYSCALL_ENTRY = 1, KERNEL_SYSCALL_EXIT = 2 };
+enum { KERNEL_SYSCALL_ENTRY = 1, KERNEL_SYSCALL_EXIT = 2, KERNEL_SYSCALL_SECCOMP = 3 };
 struct kernel_syscall_info {
   unsigned char op;
   unsigned char pad[3];
@@ -21,7 +21,7 @@ struct kernel_syscall_info {
   unsigned long long instruction_pointer;
   unsigned long long stack_pointer;
   union {
-    struct {
+    struct { /* of KERNEL_SYSCALL_SECCOMP too, which has one more member */
       unsigned long long nr;
       unsigned long long args[6];
     } entry;
@@ -41,6 +41,8 @@ struct kernel_seccomp_metadata {
 #ifndef CLONE_UNTRACED
 #define CLONE_UNTRACED 0x00800000 /* <linux/sched.h> */
 #endif
+
+enum { KERNEL_PR_SET_SECCOMP = 22 }; /* PR_SET_SECCOMP, <linux/prctl.h> */
 
 /* The signal number of a syscall stop: SIGTRAP with the bit that PTRACE_O_TRACESYSGOOD adds (ptrace(2)). */
 enum { KERNEL_SYSCALL_STOP = 5 | 0x80 };

@@ -4,7 +4,8 @@
 #include "commands.h"
 #include "daemon.h"
 #include "ebpf.h"
-#include "kernel.h"
+#include "filtered.h"
+#include "known.h"
 #include "message.h"
 #include "options.h"
 #include "procfs.h"
@@ -18,7 +19,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { PROTOCOL = 1, PREALLOCATE = 65536 };
+enum {
+  PROTOCOL = 1,
+  PREALLOCATE = 65536,
+  PATIENCE = 1000, /* README.md, "ptrace-adaptive" */
+};
 
 static const char help[] =
     "Usage: oci-sandbox-tracer learn {--pid PID | --state} --output FILE [OPTION]...\n"
@@ -33,7 +38,11 @@ static const char help[] =
     "                       record the program that it starts in a container\n"
     "  --container-pid PID  with --joining: the init process of that container\n"
     "  --output FILE        the stream of JSON lines; must not exist\n"
-    "  --backend NAME       how to watch: ebpf, ptrace-syscall, or auto: the best that this kernel allows (default)\n"
+    "  --backend NAME       how to watch: auto (default: the best that this kernel allows), ebpf,\n"
+    "                       ptrace-syscall, ptrace-trace, ptrace-adaptive, ptrace-known\n"
+    "  --known FILE         calls that need not be watched, as lines of ABI and number (x86_64 0)\n"
+    "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (1000)\n"
+    "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --run-id ID          put ID into the first line\n"
     "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
@@ -47,6 +56,8 @@ struct arguments {
   const char *output;
   const char *run_id;
   enum learn_backend backend;
+  struct filtered filtered;
+  bool known; /* --known was given */
   const char *combinations; /* --arguments; NULL: none */
   uint64_t preallocate;
   uint64_t most_tasks;
@@ -54,7 +65,8 @@ struct arguments {
 };
 
 /* By enum learn_backend; the record and the policy name them so. */
-static const char *const backends[] = {"auto", "ebpf", "ptrace-syscall"};
+static const char *const backends[] = {"auto",         "ebpf",            "ptrace-syscall",
+                                       "ptrace-trace", "ptrace-adaptive", "ptrace-known"};
 
 static bool parse_backend(const char *text, enum learn_backend *backend) {
   for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
@@ -62,7 +74,7 @@ static bool parse_backend(const char *text, enum learn_backend *backend) {
     *backend = (enum learn_backend)i;
     return true;
   }
-  message_usage("--backend %s: expected auto, ebpf or ptrace-syscall", text);
+  message_usage("--backend %s: expected auto, ebpf, ptrace-syscall, ptrace-trace, ptrace-adaptive or ptrace-known", text);
   return false;
 }
 
@@ -82,6 +94,21 @@ void learn_line_program(struct learn *learn, const char *sha256) {
   text_json_string(&line, learn->exe);
   text_format(&line, ",\"sha256\":\"%s\"}", sha256);
   stream_line(&learn->stream, &line);
+}
+
+/* Calls of one ABI that pass unseen from here on. */
+void learn_line_known(struct learn *learn, int abi) {
+  char buffer[8192];
+  struct text line = TEXT_ON(buffer);
+  const char *separator = "";
+  text_format(&line, "{\"event\":\"known\",\"arch\":\"%s\",\"numbers\":[", arch_abi_names[abi]);
+  for (int nr = 0; nr < ALLOW_NUMBERS; nr++) {
+    if (!learn->filtered.pass.pass[abi][nr]) continue;
+    text_format(&line, "%s%d", separator, nr);
+    separator = ",";
+  }
+  text_bytes(&line, "]}", 2);
+  if (*separator) stream_line(&learn->stream, &line);
 }
 
 void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
@@ -108,12 +135,21 @@ void learn_line_init_exit(struct learn *learn, uint64_t tasks) {
   stream_line(&learn->stream, &line);
 }
 
+/* The backend as it turned out: without a filter, each call was seen. Calls that may have passed unseen were made at least as often as was
+   counted. */
+static void add_backend(const struct learn *learn, struct text *line) {
+  bool as_said = learn->backend == LEARN_EBPF || learn->filtered.installed > 0;
+  text_format(line, ",\"backend\":\"%s\"", backends[as_said ? learn->backend : LEARN_PTRACE_SYSCALL]);
+  text_format(line, ",\"counts\":\"%s\",\"otherFilters\":%s", learn->filtered.passed ? "at-least" : "exact",
+              learn->filtered.others ? "true" : "false");
+}
+
 void learn_line_finish(struct learn *learn, const char *reason) {
   char buffer[512];
   struct text line = TEXT_ON(buffer);
   const struct record *record = &learn->record;
   bool complete = strcmp(reason, "exited") == 0 && learn->recording && learn->init_ended && learn->escaped == 0 &&
-                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0;
+                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0 && !learn->filtered.others;
   text_format(&line, "{\"event\":\"finish\",\"ended\":");
   text_json_now(&line);
   text_bytes(&line, ",", 1);
@@ -121,6 +157,7 @@ void learn_line_finish(struct learn *learn, const char *reason) {
   text_format(&line, ",\"complete\":%s,\"reason\":\"%s\",\"calls\":%llu,\"distinct\":%llu,\"tasks\":%llu",
               complete ? "true" : "false", reason, (unsigned long long)record->calls,
               (unsigned long long)record->distinct, (unsigned long long)(learn->recording ? learn->born : 0));
+  add_backend(learn, &line);
   text_format(&line, ",\"lost\":{\"tasks\":%llu,\"writes\":%llu,\"calls\":%llu}}",
               (unsigned long long)(learn->escaped + learn->lost_tasks), (unsigned long long)learn->stream.failed,
               (unsigned long long)record->lost);
@@ -183,12 +220,9 @@ static void create_stream(struct learn *learn, const struct arguments *arguments
   }
 }
 
-/* Without PTRACE_O_EXITKILL: if the tracer dies the container goes on unharmed. */
 static void attach(struct learn *learn) {
   struct seize_failure failure;
-  unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE;
-  if (learn->join.runtime) options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK; /* its processes are followed, too */
-  if (seize_process(learn->init, options, &learn->tasks, &failure)) return;
+  if (filtered_attach(learn, &failure)) return;
   if (failure.tracer > 0)
     daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
                   learn->init, failure.tid, failure.tracer);
@@ -213,12 +247,14 @@ static enum learn_backend choose_backend(struct learn *learn, const struct argum
   const char *cannot = learn->join.runtime           ? "it does not follow a runtime to what that starts in a container"
                        : learn->combinations.wanted ? "it does not record arguments"
                                                     : NULL;
-  if (arguments->backend == LEARN_PTRACE_SYSCALL || (arguments->backend == LEARN_AUTO && cannot)) return LEARN_PTRACE_SYSCALL;
+  enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
+  if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
+  if (arguments->backend == LEARN_AUTO && cannot) return other;
   if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
   if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
     daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
-  return LEARN_PTRACE_SYSCALL;
+  return other;
 }
 
 static void run(void *context) {
@@ -233,9 +269,12 @@ static void run(void *context) {
                   arguments->combinations, COMBINATIONS_NUMBERS);
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   look_at_joined(&learn, arguments);
-  /* Attach first: only then does a failure leave no file behind. */
-  attach(&learn);
   learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
+  learn.filtered = arguments->filtered;
+  learn.filtered.automatic = arguments->backend == LEARN_AUTO;
+  if (learn.backend != LEARN_PTRACE_ADAPTIVE) learn.filtered.patience = 0;
+  /* Attach before the file is made: only then does a failure leave none behind. */
+  attach(&learn);
   create_stream(&learn, arguments);
   if (!line_hello(&learn, arguments) || (*no_ebpf && !line_no_ebpf(&learn, no_ebpf)) || !line_attached(&learn)) {
     int error = errno;
@@ -251,15 +290,17 @@ static void run(void *context) {
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
       {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
-      {"backend", required_argument, NULL, 'b'},     {"arguments", required_argument, NULL, 'g'},
+      {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
+      {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
+      {"arguments", required_argument, NULL, 'g'},
       {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
       {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
+  static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS};
   static struct state state;
-  struct arguments arguments = {.preallocate = PREALLOCATE, .most_tasks = EBPF_TASKS};
   bool from_state = false, joining = false;
   int option;
   opterr = 0;
@@ -282,6 +323,16 @@ int learn_command(int argc, char **argv) {
         break;
       case 'b':
         if (!parse_backend(optarg, &arguments.backend)) return EXIT_USAGE;
+        break;
+      case 'k':
+        if (!known_load(&arguments.filtered.pass, optarg)) return EXIT_FAILED;
+        arguments.known = true;
+        break;
+      case 't':
+        if (!option_number("--patience", optarg, 0, UINT64_MAX, &arguments.filtered.patience)) return EXIT_USAGE;
+        break;
+      case 'n':
+        arguments.filtered.allow_no_new_privs = true;
         break;
       case 'g':
         arguments.combinations = optarg;
@@ -310,6 +361,7 @@ int learn_command(int argc, char **argv) {
   if (joining != (arguments.joined != 0) || (joining && from_state))
     return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
   if (from_state && !state_read(&state)) return EXIT_FAILED;
   if (from_state) arguments.pid = state.pid;
   return daemon_start(run, &arguments);

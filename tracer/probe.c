@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "ebpf.h"
 #include "enforce.h"
+#include "implant.h"
 #include "message.h"
 #include "options.h"
 #include "procfs.h"
@@ -39,17 +40,17 @@ static bool initial_user_namespace(void) {
   return stat("/proc/self/ns/user", &status) == 0 && status.st_ino == 0xEFFFFFFDu; /* PROC_USER_INIT_INO, include/linux/proc_ns.h */
 }
 
-/* A child that sleeps until it is killed; with a filter if asked for. Returns its id, or -1. */
-static pid_t sacrifice(bool filtered) {
+/* A child that sleeps until it is killed; with NO_NEW_PRIVS or a filter if asked for. Returns its id, or -1. */
+enum victim { PLAIN, NO_NEW_PRIVS, FILTERED };
+static pid_t sacrifice(enum victim kind) {
   int ready[2];
   if (pipe(ready) != 0) return -1;
   pid_t child = fork();
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct sock_fprog program = {.len = 1, .filter = allow_all};
-    if (filtered && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-                     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0))
-      _exit(1);
+    if (kind != PLAIN && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(1);
+    if (kind == FILTERED && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) _exit(1);
     if (write(ready[1], "+", 1) != 1) _exit(1);
     for (;;) pause();
   }
@@ -68,7 +69,7 @@ static void end(pid_t child) {
 }
 
 static bool seize_with(unsigned long options) {
-  pid_t child = sacrifice(false);
+  pid_t child = sacrifice(PLAIN);
   bool good = child > 0 && ptrace(PTRACE_SEIZE, child, NULL, options) == 0;
   end(child);
   return good;
@@ -81,7 +82,7 @@ static bool stopped(pid_t child) {
 }
 
 static bool get_filter(void) {
-  pid_t child = sacrifice(true);
+  pid_t child = sacrifice(FILTERED);
   bool good = stopped(child) && filters_installed(child) >= 1;
   end(child);
   return good;
@@ -89,8 +90,26 @@ static bool get_filter(void) {
 
 static bool syscall_info(void) {
   struct kernel_syscall_info info;
-  pid_t child = sacrifice(false);
+  pid_t child = sacrifice(PLAIN);
   bool good = stopped(child) && ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) > 0;
+  end(child);
+  return good;
+}
+
+/* Does a filter that we put into a process stop it for us? */
+static bool filter_stops(void) {
+  static struct sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE)};
+  const struct filter filter = {.instructions = program, .length = 1};
+  struct remote remote;
+  struct wait_report report;
+  int error;
+  pid_t child = sacrifice(NO_NEW_PRIVS);
+  bool good = child > 0 &&
+              ptrace(PTRACE_SEIZE, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL) == 0 &&
+              implant_stop(child) == 0 && remote_begin(&remote, child) == 0 &&
+              implant(&remote, &filter, 1, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &error) == NULL &&
+              remote_end(&remote, true) == 0 && ptrace(PTRACE_CONT, child, NULL, 0) == 0 && wait_take(child, &report) &&
+              report.kind == WAIT_STOPPED && report.event == PTRACE_EVENT_SECCOMP;
   end(child);
   return good;
 }
@@ -99,7 +118,7 @@ static bool early_install(void) {
   static struct enforce enforce;
   struct seize_failure failure;
   int error;
-  enforce.init = sacrifice(false);
+  enforce.init = sacrifice(PLAIN);
   enforce.filters[0] = (struct filter){.instructions = allow_all, .length = 1};
   enforce.count = 1;
   bool good = enforce.init > 0 && tasks_init(&enforce.tasks) &&
@@ -141,6 +160,13 @@ static void add_ebpf(struct text *text) {
   }
 }
 
+/* Those of learn --backend that work here. */
+static void add_backends(struct text *text) {
+  text_format(text, ",\"learnBackends\":[\"ptrace-syscall\"");
+  if (filter_stops()) text_format(text, ",\"ptrace-trace\",\"ptrace-adaptive\",\"ptrace-known\"");
+  text_bytes(text, "]", 1);
+}
+
 static void add(struct text *text, const char *key, bool value) {
   text_format(text, ",\"%s\":%s", key, value ? "true" : "false");
 }
@@ -163,6 +189,7 @@ static int probe(void) {
   add(&text, "syscallInfo", syscall_info());
   add(&text, "earlyInstall", early_install());
   add_ebpf(&text);
+  add_backends(&text);
   add_actions(&text);
   add(&text, "logFlag", log_flag());
   add(&text, "tracerFiltered", procfs_status_number(getpid(), "Seccomp") > 0);

@@ -53,6 +53,12 @@ int64_t procfs_status_number(pid_t pid, const char *name) {
   return strtoll(last ? last : value, NULL, 10);
 }
 
+bool procfs_capable(pid_t pid, unsigned capability) {
+  char buffer[8192];
+  char *value = status_value(pid, "CapEff", buffer, sizeof buffer);
+  return value && (strtoull(value, NULL, 16) >> capability & 1);
+}
+
 char procfs_state(pid_t tid) {
   char buffer[8192];
   char *value = status_value(tid, "State", buffer, sizeof buffer);

@@ -10,6 +10,9 @@
 /* The last number on line "NAME:" of /proc/PID/status ("NSpid" has several, the innermost namespace last). -1: none. */
 int64_t procfs_status_number(pid_t pid, const char *name);
 
+/* Is the capability (CAP_*, <linux/capability.h>) in effect in the process, for its own user namespace? */
+bool procfs_capable(pid_t pid, unsigned capability);
+
 /* The state letter of a thread (R, S, D, T, t, Z, X), or 0 if it is gone. */
 char procfs_state(pid_t tid);
 

@@ -28,10 +28,12 @@ static struct record_entry *entry_of(struct record *record, const struct arch_ca
 
 static void add(struct record *record, const struct arch_call *call, struct record_entry *entry, uint64_t count) {
   bool first = entry->count == 0;
+  record->quiet += count;
   record->calls += count;
   entry->count += count;
   if (first) {
     record->distinct++;
+    record->quiet = 0;
     write_line(record, call, entry, false);
   }
 }

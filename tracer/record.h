@@ -27,6 +27,7 @@ struct record {
   uint64_t calls;    /* all that were counted */
   uint64_t distinct; /* (ABI, number) pairs */
   uint64_t lost;     /* calls without a place */
+  uint64_t quiet;    /* calls since the last first sight */
 };
 
 /* Count a call. At its first sight the line is written before this returns, and so before the call is executed. */

@@ -84,13 +84,14 @@ int remote_begin(struct remote *remote, pid_t tid) {
 static int step(struct remote *remote, int kind, struct kernel_syscall_info *info) {
   for (;;) {
     struct wait_report report;
-    if (ptrace(PTRACE_SYSCALL, remote->tid, NULL, 0) != 0 || !wait_take(remote->tid, &report)) return -1;
+    if (ptrace(PTRACE_SYSCALL, remote->tid, NULL, 0) != 0 || !wait_look(remote->tid, &report)) return -1;
     if (report.kind != WAIT_STOPPED) {
       errno = ESRCH;
       return -1;
     }
     if (report.signal == KERNEL_SYSCALL_STOP && report.event == 0) break;
-    if (report.event != 0) continue; /* PTRACE_EVENT_STOP of a group-stop that another thread took part in */
+    if (wait_is_group_stop(&report)) remote->group_stop = true; /* that another thread has begun */
+    if (report.event != 0) continue; /* or PTRACE_EVENT_SECCOMP of a filter that stops for its tracer */
     if (report.signal != SIGSTOP) {  /* masked signals do not arrive: a fault of the tracee */
       errno = EFAULT;
       return -1;
@@ -123,7 +124,7 @@ int remote_call(struct remote *remote, enum arch_remote_call call, const uint64_
 static int back_to_event_stop(pid_t tid) {
   struct wait_report report;
   if (ptrace(PTRACE_INTERRUPT, tid, NULL, 0) != 0 || ptrace(PTRACE_CONT, tid, NULL, 0) != 0) return -1;
-  if (!wait_take(tid, &report)) return -1;
+  if (!wait_look(tid, &report)) return -1;
   if (report.kind == WAIT_STOPPED && report.event == PTRACE_EVENT_STOP) return 0;
   errno = report.kind == WAIT_STOPPED ? EPROTO : ESRCH;
   return -1;

@@ -14,6 +14,11 @@ struct task {
   bool cloning;  /* between entry and exit of a clone-like call */
   bool born;     /* that call has given a PTRACE_EVENT: its child is traced */
   bool untraced; /* that call asked for CLONE_UNTRACED */
+  /* With filters (filtered.c): */
+  bool filtered; /* our filter stops it, so that it may run on until then */
+  bool unsure;   /* it was given the filter while it ran, and has not stopped since */
+  bool plain;    /* it is stopped at each call, with our filter or without */
+  bool foreign;  /* a hook of the runtime's: followed, as it has our filter, but not recorded */
 };
 
 struct tasks {

@@ -71,6 +71,17 @@ void wait_deadline(unsigned seconds) {
   alarm(seconds);
 }
 
+bool wait_look(pid_t tid, struct wait_report *report) {
+  while (!peek(P_PID, tid, 0, report)) {
+    if (errno != EINTR) return false;
+    if (expired) {
+      errno = ETIMEDOUT;
+      return false;
+    }
+  }
+  return true;
+}
+
 struct wait_report wait_decode(pid_t tid, int status) {
   struct wait_report report = {.tid = tid};
   if (WIFEXITED(status)) {

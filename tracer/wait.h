@@ -33,7 +33,10 @@ void wait_reap(pid_t tid);
 /* Take the next report, of `tid` or of any task (-1). False with errno ECHILD, or ETIMEDOUT after wait_deadline(). */
 bool wait_take(pid_t tid, struct wait_report *report);
 
-/* From now on wait_take() gives up after this many seconds; 0 lifts the deadline. */
+/* Wait for the next report of one task and leave it there, as wait_peek() does. */
+bool wait_look(pid_t tid, struct wait_report *report);
+
+/* From now on wait_take() and wait_look() give up after this many seconds; 0 lifts the deadline. */
 void wait_deadline(unsigned seconds);
 
 /* Is it a group-stop (and not the stop of a new or an interrupted tracee)? Such a tracee must be put into

@@ -47,7 +47,8 @@ export const learnCommand: Command = {
     const held = await startHeld(program, operands.slice(1), store.directory(name))
     let run: string
     try {
-      run = startLearning(store, { policy: name, pid: held.pid, detail, backend: settings.learn.backend })
+      const { setNoNewPrivileges, learn } = settings
+      run = startLearning(store, { policy: name, pid: held.pid, detail, backend: learn.backend, setNoNewPrivileges })
     } catch (error) {
       held.cancel()
       throw error

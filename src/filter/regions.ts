@@ -121,14 +121,6 @@ export function* differences(a: Regions, b: Regions): Generator<Difference> {
   }
 }
 
-/** The node of one architecture and number. */
-export function nodeAt(regions: Regions, arch: number, number: number): number {
-  const { starts, nodes } = regions.find(({ from, to }) => from <= arch && arch <= to) as ArchRegions
-  let at = starts.length - 1
-  while ((starts[at] as number) > number) at--
-  return nodes[at] as number
-}
-
 function* together(a: Regions, b: Regions) {
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     const [one, other] = [a[i] as ArchRegions, b[j] as ArchRegions]

@@ -8,11 +8,15 @@ import { mergePolicies } from '../policy/merge.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import { withSiblings } from '../policy/siblings.ts'
 import type { Store } from '../policy/store.ts'
+import { holdsKnown, knownCalls } from './known.ts'
+import { writeKnown } from './known-file.ts'
 import { isRunning } from './live.ts'
 import { decodeNote } from './note.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
 import { decodeStream, type Trace } from './stream.ts'
+
+const UNWATCHED = 'calls were not watched, as the policy held them, but it does not hold them now'
 
 /**
  * Merges every run that has ended, or whose tracer has, into its policy. With ptrace the tracer writes a record's last line before the
@@ -32,15 +36,23 @@ export async function foldRuns(
       const note = readNote(store, name, run)
       const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
       if (trace === undefined) continue
-      const made = policyOfRun(name, run, trace, note ?? {}, table)
+      const whole = holdsKnown(policy, trace.known, table) ? trace : { ...trace, damage: UNWATCHED }
+      const made = policyOfRun(name, run, whole, note ?? {}, table)
       const learned = store.siblings ? withSiblings(made, names) : made
       policy = policy === undefined ? learned : mergePolicies(policy, learned)
       folded.push(run)
     }
     return policy
   })
+  if (folded.length > 0) listKnown(store, name, table)
   for (const run of folded)
     for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+}
+
+/** For the next run. */
+function listKnown(store: Store, name: string, table: SyscallTable): void {
+  const text = store.readText(name)
+  if (text !== undefined) writeKnown(store, name, text, knownCalls(store.decode(name, text), table))
 }
 
 /** How long the last line may be in coming, after a container's end: the tracer may still compute the digest of a huge program (10 s). */

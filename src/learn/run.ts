@@ -21,13 +21,18 @@ const MAX_NUMBER = 0x3fff_ffff
 /** __X32_SYSCALL_BIT of asm/unistd.h: the tracer leaves it out, filters see it. */
 const X32_BIT = 0x4000_0000
 
+/** The tracer's number of a call -> the one that filters see. */
+export function numberInFilters(arch: string, nr: number): number {
+  return arch === 'x32' ? nr + X32_BIT : nr
+}
+
 export function policyOfRun(name: string, id: string, trace: Trace, note: Note, table: SyscallTable): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
   const detail = trace.hello?.detail
   for (const { arch, nr, count, learned } of trace.calls) {
     if (nr < 0 || nr > MAX_NUMBER) continue // no kernel has such a call: it ends in ENOSYS, allowed or not
     const architecture = arch as ArchitectureName
-    const number = architecture === 'x32' ? nr + X32_BIT : nr
+    const number = numberInFilters(arch, nr)
     const syscall = table.nameOf(arch, number)
     // The lines of its arguments were lost: nothing is known of it that could be allowed.
     if (learned === undefined && detail === 'args' && argumentsOf(arch, syscall ?? '').length > 0) continue
@@ -54,7 +59,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
 }
 
 function runOf(id: string, trace: Trace, note: Note): Run {
-  const { hello, program, finish, damage } = trace
+  const { hello, program, finish, known: unwatched, damage } = trace
   const { started, ...known } = note
   return {
     id,
@@ -68,7 +73,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
           },
         }),
     ...(hello === undefined ? {} : { kernel: hello.kernel, machine: hello.machine }),
-    backend: hello?.backend ?? 'ptrace-syscall',
+    backend: finish?.backend ?? hello?.backend ?? 'ptrace-syscall',
     detail: hello?.detail ?? 'names',
     started: hello?.started ?? started ?? '1970-01-01T00:00:00.000Z',
     ...(finish === undefined ? {} : { ended: finish.ended }),
@@ -77,6 +82,9 @@ function runOf(id: string, trace: Trace, note: Note): Run {
     ...(finish?.exit === undefined || finish.exit === null ? {} : { exit: finish.exit }),
     calls: finish?.calls ?? trace.calls.reduce((sum, { count }) => sum + count, 0),
     distinct: trace.calls.length,
+    ...(finish?.counts === 'at-least' ? { counts: finish.counts } : {}),
+    ...(unwatched.length === 0 ? {} : { unwatched: unwatched.reduce((sum, { numbers }) => sum + numbers.length, 0) }),
+    ...(finish?.otherFilters === true ? { otherFilters: true } : {}),
     tasks: finish?.tasks ?? 0,
     lost: { tasks: finish?.lost.tasks ?? 0, calls: finish?.lost.calls ?? 0, writes: finish?.lost.writes ?? 0 },
   }

@@ -10,6 +10,7 @@ import { randomHex } from '../host/hash.ts'
 import { runTracer } from '../host/tracer.ts'
 import type { Detail } from '../oci/annotations.ts'
 import type { Store } from '../policy/store.ts'
+import { currentKnown } from './known-file.ts'
 import { NOTE, RECORD } from './pending.ts'
 import type { Note } from './run.ts'
 import { decodeStream } from './stream.ts'
@@ -24,8 +25,10 @@ export interface LearnRequest {
   /** The init of the container that a program is about to join. */
   readonly containerPid?: number
   readonly image?: Image
-  /** How to watch (`learn.backend` of the host configuration). */
+  /** The host's word on how to watch. */
   readonly backend: LearnBackend
+  /** Whether the tracer may set no_new_privs on the container for the sake of a filter. */
+  readonly setNoNewPrivileges: boolean
 }
 
 /**
@@ -33,18 +36,15 @@ export interface LearnRequest {
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
 export function startLearning(store: Store, request: LearnRequest): string {
-  const { policy, container, pid, containerPid, detail, image, backend } = request
+  const { policy, container, pid, containerPid, detail, image } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
   try {
-    // eBPF does not follow a runtime to the process that it starts in a container.
-    const automatic = backend === 'auto' || (backend === 'ebpf' && containerPid !== undefined)
-    const choice = automatic ? [] : ['--backend', backend]
     const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
-    const options = [...joining, ...choice, ...detailOptions(detail), ...denialOptions(store, policy)]
+    const options = [...joining, ...wayOf(store, request), ...detailOptions(detail), ...denialOptions(store, policy)]
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
@@ -63,6 +63,20 @@ export function startLearning(store: Store, request: LearnRequest): string {
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
     throw error
   }
+}
+
+/** The tracer's options. A policy's first two runs know no calls yet. */
+function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...request }: LearnRequest): string[] {
+  // eBPF does not follow a runtime to the process that it starts in a container.
+  const backend = request.backend === 'ebpf' && containerPid !== undefined ? 'auto' : request.backend
+  const known = backend === 'auto' || backend === 'ptrace-known' ? currentKnown(store, policy) : undefined
+  const way = backend === 'ptrace-known' && known === undefined ? 'ptrace-adaptive' : backend
+  return [
+    '--backend',
+    way,
+    ...(known === undefined ? [] : ['--known', known]),
+    ...(setNoNewPrivileges ? ['--allow-no-new-privs'] : []),
+  ]
 }
 
 function detailOptions(detail: Detail): string[] {

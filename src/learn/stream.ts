@@ -26,8 +26,18 @@ export interface Hello {
   readonly started: string
 }
 
+/** Calls of one ABI that were not watched, as earlier runs had seen them. */
+export interface KnownCalls {
+  readonly arch: string
+  readonly numbers: readonly number[]
+}
+
 export interface Finish {
   readonly ended: string
+  /** How the tracer watched in fact; absent: as it said in the beginning. */
+  readonly backend?: Run['backend']
+  readonly counts?: 'exact' | 'at-least'
+  readonly otherFilters?: boolean
   readonly exit?: { code: number } | { signal: number } | null
   readonly complete: boolean
   readonly reason: string
@@ -42,6 +52,7 @@ export interface Trace {
   readonly program?: { readonly path: string; readonly sha256?: string }
   /** What was seen, each (arch, nr) once. In a record without an end the counts are only known to be at least 1. */
   readonly calls: readonly Call[]
+  readonly known: readonly KnownCalls[]
   /** The container's init has ended, while others of its processes live on. */
   readonly initEnded?: boolean
   /** Absent: the tracer did not live to the end of the run. */
@@ -56,6 +67,7 @@ export interface Trace {
  */
 export function decodeStream(text: string): Trace {
   const calls = new Map<string, Call>()
+  const known: KnownCalls[] = []
   const trace: { -readonly [K in keyof Trace]?: Trace[K] } = {}
   const lines = text.split('\n')
   // The part after the last newline is empty, or a line that was being written when the tracer died.
@@ -83,6 +95,10 @@ export function decodeStream(text: string): Trace {
       case 'count':
         addCall(calls, event, Number(event.count))
         break
+      case 'known':
+        if (isKnownCalls(event)) known.push(event)
+        else trace.damage = `line ${index + 1} of the record is damaged`
+        break
       case 'arguments':
         addArguments(calls, event)
         break
@@ -102,7 +118,12 @@ export function decodeStream(text: string): Trace {
   if (finish !== undefined && finish.distinct !== calls.size) {
     trace.damage ??= `the record says that it holds ${finish.distinct} calls, but it holds ${calls.size}`
   }
-  return { ...trace, calls: [...calls.values()] }
+  return { ...trace, calls: [...calls.values()], known }
+}
+
+function isKnownCalls(event: unknown): event is KnownCalls {
+  const { arch, numbers } = event as Partial<KnownCalls>
+  return typeof arch === 'string' && Array.isArray(numbers) && numbers.every(Number.isInteger)
 }
 
 type Event = { readonly [key: string]: Json }

@@ -6,7 +6,7 @@ import { SandboxError } from '../errors.ts'
 import type { AllowedSyscall, Architecture, Comparison, Import, PolicyDocument } from '../generated/policy.ts'
 import { validatePolicy } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
-import { listProblems, schemaProblems } from '../validate.ts'
+import { listProblems, quote, schemaProblems } from '../validate.ts'
 import { canonicalLearned, learnedProblems } from './learned.ts'
 import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
 import { decodeUint64 } from './uint64.ts'
@@ -38,7 +38,7 @@ export function decodePolicy(text: string, source: string): PolicyDocument {
   }
   const value = parseObject(text, refuse)
   if (value.version !== POLICY_VERSION) {
-    return refuse(`version ${JSON.stringify(value.version)} is not known (this program knows ${POLICY_VERSION})`)
+    return refuse(`version ${quote(value.version)} is not known (this program knows ${POLICY_VERSION})`)
   }
   const problems = schemaProblems(validatePolicy, value)
   if (problems !== undefined) return refuse(problems)

@@ -71,7 +71,10 @@ export function policyStatus(policy: PolicyDocument): Status {
     runs,
     learned: calls.filter(({ syscall }) => syscall.via === undefined).length,
     siblings: calls.filter(({ syscall }) => syscall.via !== undefined).length,
-    convergence: convergence(runs.filter(({ distinct }) => distinct > 0)),
+    // What several runs made needs no watching (learn/known.ts): a run that showed nothing else did show that.
+    convergence: convergence(
+      runs.filter(({ distinct }, index) => distinct > 0 || policy.runs[index]?.unwatched !== undefined),
+    ),
     ...(lastRun === undefined
       ? {}
       : {

@@ -48,7 +48,11 @@ async function prepareJoining(invocation: Invocation, id: string): Promise<void>
   const decision = decide(state.annotations, invocation.settings)
   if (decision.kind === 'learn') return learnJoined(invocation, joined, decision.policy, state.annotations)
   if (decision.kind === 'enforce') {
-    const programs = await filterOf(new Store(invocation.settings.store), decision.policy, decision.action)
+    const programs = await filterOf(
+      new Store(invocation.settings.store, invocation.settings),
+      decision.policy,
+      decision.action,
+    )
     enforceJoined(
       invocation,
       joined,
@@ -73,7 +77,8 @@ async function learnJoined(
   const { startLearning } = await import('../learn/start.ts')
   const image = imageOf(annotations)
   startLearning(new Store(settings.store, settings), {
-    ...{ policy, container: joined.id, pid, containerPid: joined.pid, backend: settings.learn.backend },
+    ...{ policy, container: joined.id, pid, containerPid: joined.pid },
+    ...{ backend: settings.learn.backend, setNoNewPrivileges: settings.setNoNewPrivileges },
     detail: DETAILS.find((detail) => detail === annotations[DETAIL]) ?? 'names',
     ...(image === undefined ? {} : { image }),
   })

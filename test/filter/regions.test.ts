@@ -1,7 +1,7 @@
 /** The exact procedure against the simulator, which runs one call at a time. */
 import { test } from 'tap'
 import { Diagram, Undecidable } from '../../src/filter/diagram.ts'
-import { decodePrograms, nodeAt, type Regions, regionsOf } from '../../src/filter/regions.ts'
+import { decodePrograms, type Regions, regionsOf } from '../../src/filter/regions.ts'
 import { effectOf } from '../../src/filter/returns.ts'
 import { Simulator } from '../../src/filter/simulate.ts'
 import { actionFor } from '../../src/filter/witness.ts'
@@ -15,6 +15,7 @@ import {
   X86_64,
 } from '../lib/programs.ts'
 import { Random } from '../lib/random.ts'
+import { nodeAt } from '../lib/regions.ts'
 
 const everything = process.env.TEST_ALL === '1'
 

@@ -19,6 +19,13 @@ function tracerOf(sandbox: Sandbox): number | undefined {
   return undefined
 }
 
+/** The record of the one run that goes on. */
+function recordOf(sandbox: Sandbox): string {
+  const runs = join(sandbox.store, 'policies/test/runs')
+  const [name] = readdirSync(runs).filter((file) => file.endsWith('.ndjson'))
+  return name === undefined ? '' : readFileSync(join(runs, name), 'utf8')
+}
+
 /** Starts a container that waits for its standard input, and resolves when it says so. */
 async function startWaiting(sandbox: Sandbox, mode: 'learn' | 'enforce', ...args: string[]) {
   const bundle = sandbox.bundle({ mode, args: ['/fixtures/act', 'hello', 'wait', ...args] })
@@ -42,6 +49,8 @@ test('kill -9 of the tracer while learning: the container goes on, the run is pa
   const { running } = await startWaiting(sandbox, 'learn', 'socket', 'exit', '7')
   const pid = tracerOf(sandbox)
   if (pid === undefined) throw new Error('there is no tracer')
+  // With eBPF a first sight is on its way to the record for up to half a second.
+  await until('the record has write', () => recordOf(sandbox).includes('"nr":1}'))
   process.kill(pid, 'SIGKILL')
   await until('the tracer is gone', () => tracerOf(sandbox) === undefined)
   running.stdin.end()

@@ -1,4 +1,6 @@
 import { test } from 'tap'
+import type { PolicyDocument } from '../../src/generated/policy.ts'
+import { holdsKnown, knownCalls } from '../../src/learn/known.ts'
 import { policyOfRun } from '../../src/learn/run.ts'
 import { decodeStream } from '../../src/learn/stream.ts'
 
@@ -149,4 +151,63 @@ test('arguments: every combination that was seen; too many are any', async (t) =
     },
   ])
   t.equal(policy.runs[0]?.detail, 'args')
+})
+
+test('a run that did not watch all calls says so, and claims none of them', async (t) => {
+  const finish = (lines.at(-1) as string).replace(
+    '"lost"',
+    '"backend":"ptrace-known","counts":"at-least","otherFilters":true,"lost"',
+  )
+  const known = ['{"event":"known","arch":"x86_64","numbers":[1,2]}', '{"event":"known","arch":"x86","numbers":[3]}']
+  const text = [...lines.slice(0, 3), ...known, ...lines.slice(3, -1), finish].join('\n')
+  const policy = learned(`${text}\n`)
+  t.match(policy.runs, [
+    {
+      backend: 'ptrace-known',
+      counts: 'at-least',
+      unwatched: 3,
+      otherFilters: true,
+      complete: true,
+      calls: 15,
+      distinct: 3,
+    },
+  ])
+  t.same(policy.architectures, learned(whole).architectures)
+  for (const field of ['counts', 'unwatched', 'otherFilters']) t.notOk(field in (learned(whole).runs[0] ?? {}), field)
+  for (const bad of ['"numbers":[1,"2"]', '"numbers":1', '"numbers":[0.5]', '"x":0']) {
+    const line = `{"event":"known","arch":"x86_64",${bad}}`
+    t.match(learned(`${[...lines.slice(0, 3), line, ...lines.slice(3)].join('\n')}\n`).runs, [
+      { complete: false, reason: 'line 4 of the record is damaged' },
+    ])
+  }
+})
+
+test('a policy holds what a run did not watch only if it allows it with any arguments', async (t) => {
+  const policy = learned(whole)
+  t.same(
+    knownCalls(policy, table).flatMap(({ numbers }) => numbers),
+    [],
+    'one run is not enough',
+  )
+  for (const { syscalls } of Object.values(policy.architectures))
+    for (const call of syscalls) if (call.since !== undefined) call.again = 'r2'
+  const holds = (numbers: number[], of: PolicyDocument | undefined = policy) =>
+    holdsKnown(of, [{ arch: 'x86_64', numbers }], table)
+  t.same(
+    knownCalls(policy, table).filter(({ numbers }) => numbers.length > 0),
+    [
+      { arch: 'x86', numbers: [4] },
+      { arch: 'x86_64', numbers: [0, 999] },
+    ],
+  )
+  t.equal(holds([0, 999]), true)
+  t.equal(holds([]), true)
+  t.equal(holds([0, 1]), false)
+  t.equal(holdsKnown(policy, [{ arch: 'x32', numbers: [0] }], table), false)
+  t.equal(holdsKnown(undefined, [{ arch: 'x86_64', numbers: [0] }], table), false)
+  const restricted = learned(whole)
+  for (const call of restricted.architectures.x86_64?.syscalls ?? []) call.again = 'r2'
+  for (const call of restricted.architectures.x86_64?.syscalls ?? []) call.rules = [[{ index: 0, op: '==', value: 1 }]]
+  t.equal(holds([0], restricted), false)
+  t.same(knownCalls(restricted, table)[1], { arch: 'x86_64', numbers: [] })
 })

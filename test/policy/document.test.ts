@@ -58,7 +58,12 @@ test('a document that is not exactly a policy is refused, saying what and where'
       changed((d) => void Object.assign(d, { version: 2 })),
       /version 2 is not known \(this program knows 1\)/,
     ],
-    ['no version', changed((d) => void delete d.version), /version undefined is not known/],
+    [
+      'a long version',
+      encodePolicy(valid).replace('"version": 1', '"version": 18446744073709551615'),
+      /version 18446744073709552000 is not known/,
+    ],
+    ['no version', changed((d) => void delete d.version), /version nothing is not known/],
     [
       'duplicate keys',
       encodePolicy(valid).replace('"complete"', '"name": "test", "complete"'),

@@ -26,7 +26,7 @@ t.test('usage', async (t) => {
   for (const pid of ['0', '-1', '4194305', '1x', '', '99999999999999999999'])
     t.match(await call('readback', '--pid', pid), { exitCode: 2, stderr: /expected a number from 1 to 4194304/ }, pid)
   t.match(await call('enforce', '--pid', '1'), { exitCode: 2, stderr: /--filter is missing/ })
-  t.match(await call('enforce', '--install', 'late'), { exitCode: 2, stderr: /expected auto, early or exec/ })
+  t.match(await call('enforce', '--install', 'late'), { exitCode: 2, stderr: /expected auto, early, exec or present/ })
 })
 
 t.test('probe', async (t) => {
@@ -45,6 +45,7 @@ t.test('probe', async (t) => {
     earlyInstall: true,
     logFlag: true,
     tracerFiltered: false,
+    learnBackends: ['ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive', 'ptrace-known'],
   })
   const actions = (await readFile('/proc/sys/kernel/seccomp/actions_avail', 'utf8')).trim().split(' ')
   t.same(JSON.parse(stdout).seccompActions, actions)

@@ -162,7 +162,7 @@ for (const runtime of ['runc', 'crun'] as const) {
     )
     t.match(result, { exitCode: 6, stdout: 'exact', stderr: '' })
     const lines = await readLines(file) // at once
-    t.match(lines[0], { event: 'hello', runId: 'r1', joining: container.init, backend: 'ptrace-syscall' })
+    t.match(lines[0], { event: 'hello', runId: 'r1', joining: container.init, backend: 'ptrace-adaptive' })
     t.match(eventsOf(lines, 'exec'), [{ exe: '/bin/exact' }])
     t.match(lines.at(-1), { event: 'finish', complete: true, reason: 'exited', exit: { code: 6 }, tasks: 1 })
     t.same(countsOf(lines), EXACT)

@@ -177,8 +177,9 @@ for (const [runtime, runContainer] of Object.entries({ runc: run, crun: runCrun 
       const learned = await makeBundle(t, { args: ['/bin/exact'] })
       await withHook(learned, stage, ['learn', '--state', '--output', 'stream']) // relative to the bundle
       t.equal((await runContainer(learned)).exitCode, 6)
+      const finish = async () => (await readLines(learned.output)).find((line) => line.event === 'finish')
+      t.match(await until('the record has its end', finish), { complete: true, exit: { code: 6 } })
       const lines = await readLines(learned.output)
-      t.match(lines.at(-1), { event: 'finish', complete: true, exit: { code: 6 } })
       t.same(countsOf(lines), { 'x86_64:1': 1, 'x86_64:39': 3, 'x86_64:102': 2, 'x86_64:231': 1 })
       await noProcessOf(learned)
     })

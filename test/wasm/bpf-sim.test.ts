@@ -7,10 +7,11 @@ import { WASI } from 'node:wasi'
 import { architectures } from 'seccomp-bpf-wasm'
 import { test } from 'tap'
 import { Diagram } from '../../src/filter/diagram.ts'
-import { decodePrograms, nodeAt, regionsOf } from '../../src/filter/regions.ts'
+import { decodePrograms, regionsOf } from '../../src/filter/regions.ts'
 import { returnName } from '../../src/filter/returns.ts'
 import { Simulator, type SyscallData } from '../../src/filter/simulate.ts'
 import { actionFor } from '../../src/filter/witness.ts'
+import { nodeAt } from '../lib/regions.ts'
 import { type Case, expandArchs, expandLine, isNumber, readTests } from './helpers/bpf-sim.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

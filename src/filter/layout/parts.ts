@@ -22,7 +22,7 @@ export interface Answers {
 /** The decision of parts of one call; arguments that none of them judges are allowed. */
 export function partsNode(graph: Graph, parts: readonly Pick<Part, 'call' | 'domains'>[], answers: Answers): Node {
   return parts.reduceRight((otherwise, { call, domains }) => {
-    const rules = rulesWithin(call.rules, domains)
+    const rules = domains === call.domains ? call.rules : rulesWithin(call.rules, domains)
     const inside = decide(graph, rules, domains, answers.allow, answers.refuse)
     return domains.reduceRight((node, { from, to }, index) => {
       const whole = call.domains[index] as { from: bigint; to: bigint }

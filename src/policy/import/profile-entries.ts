@@ -1,6 +1,7 @@
 /** The entries of a profile's /syscalls, each checked, with its conditions decided: those that do not hold here are noted. */
 import type { Comparison } from '../../generated/policy.ts'
 import { isObject, type Json } from '../../json.ts'
+import { quote } from '../../validate.ts'
 import type { ArchitectureName } from '../document.ts'
 import { encodeUint64 } from '../uint64.ts'
 import type { Collector } from './collector.ts'
@@ -153,7 +154,7 @@ function comparison(item: Json, at: string, refuse: Refuse): Comparison {
   const index = uint64(item.index, `${at}/index`, refuse)
   if (index > 5n) return refuse(`${at}/index: expected an argument from 0 to 5`)
   const op = typeof item.op === 'string' && Object.hasOwn(OPERATORS, item.op) ? OPERATORS[item.op] : undefined
-  if (op === undefined) return refuse(`${at}/op: expected SCMP_CMP_..., found ${JSON.stringify(item.op) ?? 'nothing'}`)
+  if (op === undefined) return refuse(`${at}/op: expected SCMP_CMP_..., found ${quote(item.op)}`)
   const value = encodeUint64(uint64(item.value, `${at}/value`, refuse))
   if (op !== 'masked==') return { index: Number(index), op, value }
   // SCMP_CMP_MASKED_EQ: (argument & value) == valueTwo.

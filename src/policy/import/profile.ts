@@ -4,6 +4,7 @@
  */
 import type { Comparison } from '../../generated/policy.ts'
 import { isObject, type Json } from '../../json.ts'
+import { quote } from '../../validate.ts'
 import type { ArchitectureName } from '../document.ts'
 import { disjoint } from '../rules.ts'
 import { encodeUint64 } from '../uint64.ts'
@@ -36,13 +37,13 @@ export function readProfile(value: Json, into: Collector, conditions: Conditions
   const profile = unwrap(value, refuse)
   const { defaultAction } = profile
   if (typeof defaultAction !== 'string' || !KNOWN.test(defaultAction))
-    refuse(`/defaultAction: expected SCMP_ACT_..., found ${JSON.stringify(defaultAction) ?? 'nothing'}`)
+    refuse(`/defaultAction: expected SCMP_ACT_..., found ${quote(defaultAction)}`)
   for (const key of Object.keys(profile)) if (!TOP_LEVEL.has(key)) into.note('keys that say nothing here', key)
   noteDefaults(profile, into)
   const architectures = architecturesOf(profile, conditions.architecture, into, refuse)
   const entries = profileEntries(profile.syscalls, conditions, into, refuse)
   for (const entry of entries)
-    if (!KNOWN.test(entry.action)) refuse(`${entry.at}/action: ${JSON.stringify(entry.action)} is no action`)
+    if (!KNOWN.test(entry.action)) refuse(`${entry.at}/action: ${quote(entry.action)} is no action`)
   const calls = byName(entries, ({ action, errno }) => action === defaultAction && sameErrno(errno, profile))
   for (const architecture of architectures) {
     into.architecture(architecture)
