@@ -56,8 +56,8 @@ for (const door of DOORS) {
         run({ noNewPrivileges, mode, args: ['/fixtures/act', ...args] })
       t.match(await act('learn', 'hello', 'exit', '3'), { exitCode: 3, stdout: 'hello: ok' })
       t.match(await act('enforce', 'hello', 'socket', 'fork', 'exit', '3'), {
-        // crun 1.8.1 with raw BPF was seen, on a loaded machine, to be ended by a signal itself after its container had ended.
-        ...(door.method === 'crun-bpf' ? {} : { exitCode: 3 }),
+        // Where crun 1.8.1 loads the filter it was seen, on a loaded machine, to be ended by SIGPIPE itself, after its container's end.
+        ...(door.runtime === 'crun' && door.method !== 'exec' ? {} : { exitCode: 3 }),
         stdout: 'hello: ok\nsocket: Operation not permitted\nfork: Operation not permitted',
       })
       const how = door.method === 'exec' ? 'early' : 'by the runtime'
