@@ -97,7 +97,9 @@ t.test('a filter that a program gives to all its threads', async (t) => {
     const { result, lines, finish } = await learn(t, way, options)
     t.equal(result.exitCode, 13, name)
     const unwatched = knownOf(lines)
-    t.same(unique([...seenOf(lines), ...unwatched]), unique([...seenOf(plain.lines), ...unwatched]))
+    // pause (34), which the threads are in, is the call that may go by.
+    const but = (calls: string[]) => unique(calls).filter((call) => call !== 'x86_64:34')
+    t.same(but([...seenOf(lines), ...unwatched]), but([...seenOf(plain.lines), ...unwatched]), name)
     t.match(
       finish,
       { complete: false, otherFilters: true },
