@@ -14,7 +14,7 @@ t.test('usage', async (t) => {
   const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'))
   t.match(await call('--version'), { exitCode: 0, stdout: `oci-sandbox-tracer ${version}` })
   t.match(await call('--help'), { exitCode: 0, stdout: /^Usage: / })
-  for (const command of ['learn', 'enforce', 'probe', 'readback', 'lock']) {
+  for (const command of ['learn', 'enforce', 'probe', 'readback', 'lock', 'calibrate']) {
     t.match(await call(command, '--help'), { exitCode: 0, stdout: new RegExp(`^Usage: oci-sandbox-tracer ${command}`) })
     t.match(await call(command, '--nonsense'), {
       exitCode: 2,
