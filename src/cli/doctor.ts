@@ -33,9 +33,7 @@ export const doctor: Command = {
   arity: [0, 0],
   async run(invocation) {
     const { settings, flag, text } = invocation
-    if (flag('calibrate')) {
-      return await runCalibration(invocation)
-    }
+    if (flag('calibrate')) return await runCalibration(invocation)
     const directory = text('hooks-dir')
     const hooks = directory === undefined ? [] : [directory]
     const findings = [

@@ -53,7 +53,7 @@ export function writeCalibration(store: string, calibration: Calibration): strin
 /** Those of a runtime, the newest last; `runtime`: its path. What cannot be read is none. Throws STORE_UNSAFE where others could have written. */
 export function calibrationsOf(store: string, runtime: string): Calibration[] {
   const directory = directoryOf(store)
-  if (!trustedDirectory(directory)) return []
+  if (!trustedDirectory(store) || !trustedDirectory(directory)) return []
   const path = realpathSync(runtime)
   const all = readdirSync(directory).filter((name) => /^[0-9a-f]{64}\.json$/.test(name))
   return all
