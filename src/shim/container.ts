@@ -89,10 +89,12 @@ export function writeShadow(directory: string, bundle: string, config: ConfigJso
 
 /**
  * The hook that removes the directory when the container has ended: the last one, as it is the current directory of all. Not a program of
- * ours, whose start would take longer than the work. Where it is not to be had, or did not run, collect() is what removes the directory.
+ * ours, whose start would take longer than the work. It reads the state first: crun 1.8.1 dies of SIGPIPE when a hook ends before the state is
+ * written to it. Where it is not to be had, or did not run, collect() is what removes the directory.
  */
 export function removal(directory: string): Hook {
-  return { path: '/bin/rm', args: ['rm', '-rf', '--', directory] }
+  const script = 'while read -r line; do :; done; exec rm -rf -- "$1"'
+  return { path: '/bin/sh', args: ['sh', '-c', script, 'sh', directory] }
 }
 
 export function forget(directory: string): void {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { execa } from 'execa'
+import { unmountBelow } from './mounts.ts'
 
 interface Teardown {
   teardown(handler: () => unknown): void
@@ -87,13 +87,4 @@ function commandLine(pid: string): string {
   } catch {
     return ''
   }
-}
-
-/** The innermost first. */
-async function unmountBelow(directory: string): Promise<void> {
-  const points = readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[1] ?? '')
-    .filter((point) => point.startsWith(`${directory}/`))
-  for (const point of points.reverse()) await execa('umount', ['--lazy', point], { reject: false })
 }

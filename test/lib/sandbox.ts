@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
+import { unmountBelow } from './mounts.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const OCI_SANDBOX = join(ROOT, 'dist/oci-sandbox')
@@ -88,7 +89,10 @@ export class Sandbox {
     if (!existsSync(DEBIAN)) throw new Error('build/demo/rootfs is missing: make test makes it')
     const sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'oci-sandbox-test-')))
     // conmon cleans up after a container once `podman run` has returned: what it writes meanwhile makes a removal fail with ENOTEMPTY.
-    t.teardown(() => rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+    t.teardown(async () => {
+      await unmountBelow(sandbox.directory)
+      rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    })
     // The shim's note about the runtime of this configuration.
     t.teardown(() => rmSync(join('/run/oci-sandbox/runtimes', sandbox.directory), { recursive: true, force: true }))
     t.teardown(() => {

@@ -149,7 +149,11 @@ const talkative = async (t: Teardown) => {
   const script = `echo ready; read x; ${commands.map((c) => `/bin/${name} ${c};`).join(' ')} echo full; read y; exit 9`
   const bundle = await makeBundle(t, {
     args: [`/bin/${name}`, 'sh', '-c', script],
-    hook: ['learn', '--pid', 'PID', '--output', output, '--preallocate', '0', '--run-id', 'i'.repeat(1024)],
+    // The one that writes each first sight at once.
+    hook: [
+      ...['learn', '--pid', 'PID', '--output', output, '--backend', 'ptrace-syscall'],
+      ...['--preallocate', '0', '--run-id', 'i'.repeat(1024)],
+    ],
   })
   await mkdir(join(bundle.rootfs, 'bin', dirname(name)), { recursive: true })
   await copyFile(join(fixtures, 'busybox'), join(bundle.rootfs, 'bin', name))
