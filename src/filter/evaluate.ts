@@ -1,7 +1,7 @@
 /** What a policy says of one call: the meaning that a compiled filter must have. Pure. */
 import type { Comparison, PolicyDocument } from '../generated/policy.ts'
 import { type ArchitectureName, architecturesOf } from '../policy/document.ts'
-import { decodeUint64 } from '../policy/uint64.ts'
+import { satisfies } from '../policy/rules.ts'
 import { widenPolicy } from '../policy/widen.ts'
 
 export type Verdict = 'allow' | 'refuse' | 'enosys'
@@ -42,23 +42,6 @@ export function evaluate({ known, allowed }: ResolvedArchitecture, number: numbe
 }
 
 /** Whether one comparison holds. */
-export function holds({ index, op, value, mask }: Comparison, args: readonly bigint[]): boolean {
-  const argument = args[index] ?? 0n
-  const operand = decodeUint64(value)
-  switch (op) {
-    case '==':
-      return argument === operand
-    case '!=':
-      return argument !== operand
-    case '<':
-      return argument < operand
-    case '<=':
-      return argument <= operand
-    case '>':
-      return argument > operand
-    case '>=':
-      return argument >= operand
-    case 'masked==':
-      return (argument & decodeUint64(mask ?? 0)) === operand
-  }
+export function holds(comparison: Comparison, args: readonly bigint[]): boolean {
+  return satisfies(comparison, args[comparison.index] ?? 0n)
 }

@@ -1,10 +1,10 @@
 /** podman's default profile, imported, against what podman itself makes of it for a container. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { test } from 'tap'
 import { encodePolicy } from '../../../src/policy/document.ts'
 import { collect } from '../../lib/imports.ts'
+import { container, podman } from '../../lib/podman.ts'
 import { policy } from '../../lib/policies.ts'
 import { Sandbox } from '../../lib/sandbox.ts'
 
@@ -12,37 +12,20 @@ const PROFILE = '/usr/share/containers/seccomp.json'
 
 /** The config.json that podman hands to its runtime. The container is made, but its program is not started. */
 async function configOf(sandbox: Sandbox, options: readonly string[]): Promise<string> {
-  const own = ['--root', join(sandbox.directory, 'podman'), '--runroot', join(sandbox.directory, 'podman-run')]
-  const globals = [
-    ...own,
-    '--runtime',
-    'runc',
-    '--cgroup-manager',
-    'cgroupfs',
-    '--events-backend',
-    'none',
-    '--storage-driver',
-    'vfs',
-  ]
-  const podman = (...args: string[]) => execa('podman', [...globals, ...args], { stdin: 'ignore', timeout: 60_000 })
-  // What a machine without CAP_SYS_RESOURCE needs is here for all.
-  const limits = ['--network', 'none', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1000:1000']
-  const rootfs = ['--rootfs', join(sandbox.directory, 'rootfs'), '/fixtures/act-static']
-  const { stdout: id } = await podman(
-    'create',
-    ...limits,
-    '--security-opt',
-    `seccomp=${PROFILE}`,
-    ...options,
-    ...rootfs,
-  )
+  const made = async (...args: string[]) => {
+    const { exitCode, stdout, stderr } = await podman({ sandbox }, ...args)
+    if (exitCode !== 0) throw new Error(`podman ${args.join(' ')}: ${stderr}`)
+    return stdout
+  }
+  const profile = ['--security-opt', `seccomp=${PROFILE}`, ...options]
+  const id = await made('create', ...container(sandbox, profile, '/fixtures/act-static'))
   try {
-    await podman('init', id)
+    await made('init', id)
     const containers = join(sandbox.directory, 'podman/vfs-containers')
     const [directory] = readdirSync(containers).filter((name) => name === id)
     return readFileSync(join(containers, directory as string, 'userdata/config.json'), 'utf8')
   } finally {
-    await podman('rm', '--force', '--time', '0', id)
+    await made('rm', '--force', '--time', '0', id)
   }
 }
 
