@@ -1,11 +1,12 @@
 /** Learning with eBPF from the hooks: nobody holds the container back at its end, and still nothing is lost. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { execa } from 'execa'
 import { test } from 'tap'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { until } from '../lib/events.ts'
+import { processWithAll } from '../lib/processes.ts'
 import { resultOf, Sandbox } from '../lib/sandbox.ts'
+import { startWaiting } from '../lib/waiting.ts'
 
 const backend = (name: string) => ({ learn: { backend: name } })
 
@@ -32,40 +33,16 @@ test('a policy learned with eBPF is the one learned with ptrace', async (t) => {
   t.same(policies[0], policies[1])
 })
 
-/** The process of a sandbox whose command line has all these words. */
-function processWith(...words: string[]): number | undefined {
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
-      if (words.every((word) => command.includes(word))) return Number(name)
-    } catch {
-      // It has ended in between.
-    }
-  }
-  return undefined
-}
-
 test('the merge after the end waits for a tracer that is late', async (t) => {
   const sandbox = await Sandbox.create(t, backend('ebpf'))
-  const bundle = sandbox.bundle({ mode: 'learn', args: ['/fixtures/act', 'hello', 'wait', 'socket', 'exit', '7'] })
-  const running = execa('runc', sandbox.runcArgs('run', '--bundle', bundle, sandbox.newId()), {
-    reject: false,
-    stdin: 'pipe',
-  })
-  await new Promise<void>((resolve, reject) => {
-    let said = ''
-    running.stdout.on('data', (chunk: Buffer) => {
-      said += chunk
-      if (said.includes('wait: ready')) resolve()
-    })
-    running.then(({ stderr }) => reject(new Error(`the container ended early: ${stderr}`)))
-  })
-  const tracer = processWith('oci-sandbox-tracer', sandbox.store)
+  const args = ['/fixtures/act', 'hello', 'wait', 'socket', 'exit', '7']
+  const { running } = await startWaiting(sandbox, { mode: 'learn', args })
+  const tracer = processWithAll('oci-sandbox-tracer', sandbox.store)
   if (tracer === undefined) throw new Error('there is no tracer')
   process.kill(tracer, 'SIGSTOP')
   try {
     running.stdin.end()
-    await until('the hook of the end runs', () => processWith('hook', 'learn', sandbox.config) !== undefined)
+    await until('the hook of the end runs', () => processWithAll('hook', 'learn', sandbox.config) !== undefined)
     const runs = join(dirname(sandbox.policyPath()), 'runs')
     const records = readdirSync(runs).filter((file) => file.endsWith('.ndjson'))
     t.equal(records.length, 1)

@@ -4,19 +4,13 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
 import { until } from '../lib/events.ts'
+import { processWithAll } from '../lib/processes.ts'
 import { namesOf, resultOf, Sandbox } from '../lib/sandbox.ts'
+import { startWaiting } from '../lib/waiting.ts'
 
 /** The tracer of a sandbox's container, by the store in its command line. Undefined when there is none. */
 function tracerOf(sandbox: Sandbox): number | undefined {
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
-      if (command.includes('oci-sandbox-tracer') && command.includes(sandbox.store)) return Number(name)
-    } catch {
-      // It has ended in between.
-    }
-  }
-  return undefined
+  return processWithAll('oci-sandbox-tracer', sandbox.store)
 }
 
 /** The record of the one run that goes on. */
@@ -26,27 +20,12 @@ function recordOf(sandbox: Sandbox): string {
   return name === undefined ? '' : readFileSync(join(runs, name), 'utf8')
 }
 
-/** Starts a container that waits for its standard input, and resolves when it says so. */
-async function startWaiting(sandbox: Sandbox, mode: 'learn' | 'enforce', ...args: string[]) {
-  const bundle = sandbox.bundle({ mode, args: ['/fixtures/act', 'hello', 'wait', ...args] })
-  const running = execa('runc', sandbox.runcArgs('run', '--bundle', bundle, sandbox.newId()), {
-    reject: false,
-    stdin: 'pipe',
-  })
-  await new Promise<void>((resolve, reject) => {
-    let said = ''
-    running.stdout.on('data', (chunk: Buffer) => {
-      said += chunk
-      if (said.includes('wait: ready')) resolve()
-    })
-    running.then(({ stderr }) => reject(new Error(`the container ended early: ${stderr}`)))
-  })
-  return { running }
-}
-
 test('kill -9 of the tracer while learning: the container goes on, the run is partial, what was seen is kept', async (t) => {
   const sandbox = await Sandbox.create(t)
-  const { running } = await startWaiting(sandbox, 'learn', 'socket', 'exit', '7')
+  const { running } = await startWaiting(sandbox, {
+    mode: 'learn',
+    args: ['/fixtures/act', 'hello', 'wait', 'socket', 'exit', '7'],
+  })
   const pid = tracerOf(sandbox)
   if (pid === undefined) throw new Error('there is no tracer')
   // With eBPF a first sight is on its way to the record for up to half a second.

@@ -1,9 +1,10 @@
 /** 200 containers learned and 200 enforced, several at a time (TEST_ALL: 1,000 each). */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import type { Run } from '../../src/generated/policy.ts'
 import { encodePolicy } from '../../src/policy/document.ts'
 import { until } from '../lib/events.ts'
+import { processesWith } from '../lib/processes.ts'
 import { namesOf, Sandbox } from '../lib/sandbox.ts'
 
 const COUNT = process.env.TEST_ALL ? 1000 : 200
@@ -24,16 +25,9 @@ async function inParallel<T>(count: number, work: (index: number) => Promise<T>)
 }
 
 function processesOf(sandbox: Sandbox): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => {
-      try {
-        return readFileSync(`/proc/${name}/cmdline`, 'utf8')
-      } catch {
-        return ''
-      }
-    })
-    .filter((command) => command.includes(sandbox.directory) && !command.startsWith('runc\0delete'))
+  return processesWith(sandbox.directory)
+    .map(({ command }) => command)
+    .filter((command) => !command.startsWith('runc\0delete'))
 }
 
 test(`${COUNT} containers learned, ${AT_ONCE} at a time, into one policy, and as many enforced`, {

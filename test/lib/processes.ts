@@ -18,6 +18,11 @@ export function processesWith(mark: string): Process[] {
   return allProcesses().filter(({ command }) => command.includes(mark))
 }
 
+/** The process whose command line has all these words. */
+export function processWithAll(...words: string[]): number | undefined {
+  return allProcesses().find(({ command }) => words.every((word) => command.includes(word)))?.pid
+}
+
 /** A field of /proc/PID/status; undefined when the process is gone. */
 export function statusOf(pid: number, field: string): string | undefined {
   return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(read(`/proc/${pid}/status`))?.[1]
