@@ -289,35 +289,23 @@ static void run(void *context) {
 
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
-      {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
+      OPTION_TARGET,
+      OPTION_HELP,
+      {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"arguments", required_argument, NULL, 'g'},
       {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
-      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
   static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS};
   static struct state state;
-  bool from_state = false, joining = false;
-  int option;
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
-      case 'p':
-        if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
-        break;
-      case 's':
-        from_state = true;
-        break;
-      case 'J':
-        joining = true;
-        break;
-      case 'C':
-        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
-        break;
       case 'o':
         arguments.output = optarg;
         break;
@@ -350,19 +338,15 @@ int learn_command(int argc, char **argv) {
       case 'a':
         if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;
         break;
-      case 'h':
-        return option_help(help);
       default:
-        return option_unknown(argv);
+        if (!option_take(option, argv, help, &target, &status)) return status;
     }
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
-  if (joining != (arguments.joined != 0) || (joining && from_state))
-    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
+  if (option_target_end(argc, argv, &target) != 0) return EXIT_USAGE;
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
   if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
-  if (from_state && !state_read(&state)) return EXIT_FAILED;
-  if (from_state) arguments.pid = state.pid;
+  if (target.from_state && !state_read(&state)) return EXIT_FAILED;
+  arguments.pid = target.from_state ? state.pid : target.pid;
+  arguments.joined = target.container;
   return daemon_start(run, &arguments);
 }
