@@ -30,6 +30,8 @@ export function isFull(set: ValueSet): boolean {
 /** All sets of one proof. Throws Undecidable where they grow beyond what a Diagram holds. */
 export class ValueSets {
   readonly #diagram = new Diagram()
+  /** Of ranges. */
+  readonly #nodes = new WeakMap<readonly number[], number>()
   readonly #top = this.#diagram.levelOfWord(WORD)
 
   /** The values of a content's word for which a comparison of the content holds. */
@@ -52,12 +54,15 @@ export class ValueSets {
     if (a === b || isFull(b)) return a
     if (isFull(a)) return b
     if (typeof a !== 'number' && typeof b !== 'number') return intersection(a, b)
+    if (typeof a === 'number' && isSingle(b)) return this.#has(a, b[0] as number) ? b : EMPTY
+    if (typeof b === 'number' && isSingle(a)) return this.#has(b, a[0] as number) ? a : EMPTY
     return this.#set(this.#diagram.select(this.#node(a), this.#node(b), FALSE))
   }
 
   /** Of the one what is not in the other. */
   without(a: ValueSet, b: ValueSet): ValueSet {
     if (typeof a !== 'number' && typeof b !== 'number') return intersection(a, complement(b))
+    if (typeof b === 'number' && isSingle(a)) return this.#has(b, a[0] as number) ? EMPTY : a
     return this.#set(this.#diagram.select(this.#node(b), FALSE, this.#node(a)))
   }
 
@@ -135,10 +140,13 @@ export class ValueSets {
 
   #node(set: ValueSet): number {
     if (typeof set === 'number') return set
-    let node = FALSE
-    for (let at = 0; at < set.length; at += 2) {
-      const [from, to] = [set[at] as number, set[at + 1] as number]
-      node = this.#diagram.select(this.#between(from, to), TRUE, node)
+    if (isFull(set)) return TRUE
+    let node = this.#nodes.get(set)
+    if (node === undefined) {
+      node = FALSE
+      for (let at = 0; at < set.length; at += 2)
+        node = this.#diagram.select(this.#between(set[at] as number, set[at + 1] as number), TRUE, node)
+      this.#nodes.set(set, node)
     }
     return node
   }

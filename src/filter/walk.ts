@@ -70,7 +70,7 @@ type Step =
 /** More tests of a call, and of rules that may still hold there, are given up. */
 const MAX_WORK = 60_000_000
 /** More lemmas of one place than this are not kept. */
-const MAX_LEMMAS = 48
+const MAX_LEMMAS = 4
 /** Of tests within each other: the engine's stack is finite. */
 const MAX_DEPTH = 600
 
