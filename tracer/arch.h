@@ -43,8 +43,9 @@ bool arch_sets_filter(const struct arch_call *call, uint64_t first);
    is no promise to user space, so it is tried out each time before it is relied on (ebpf_selftest.c). */
 struct arch_kernel {
   int regs_number;     /* offset of the call's number in struct pt_regs */
-  int regs_first;      /* ... of the first argument of a native call */
-  int regs_compat_first;
+  int regs_end;        /* the arguments are in this many of its first bytes */
+  int regs_arguments[6];        /* offsets of a native call's arguments, when it begins and when it ends */
+  int regs_compat_arguments[6]; /* ... of a compat call's */
   int mode_offset;     /* offset of a 32-bit word in struct task_struct ... */
   int32_t mode_compat; /* ... and its bits that say that the call under way is one of the compat ABI */
   int native, compat;  /* ABIs */
@@ -55,11 +56,11 @@ struct arch_kernel {
 };
 extern const struct arch_kernel arch_kernel;
 
-/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
-   ABI. */
+/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one, which takes no notice of the
+   arguments; SIGSEGV: this kernel has no such ABI. */
 extern const struct arch_call arch_samples[];
 extern const int arch_sample_count;
-void arch_make_sample(int index);
+void arch_make_sample(int index, const uint64_t arguments[6]);
 
 /* Registers of a stopped tracee, for calls executed on its behalf. */
 struct arch_registers {

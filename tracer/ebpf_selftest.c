@@ -1,5 +1,6 @@
 /* The proof, before a container relies on it, that the programs see on this kernel what they should: a child process puts itself
-   into the table, makes calls of every ABI, a process, and a call that a filter denies, and ends. Every count must be right. */
+   into the table, makes calls of every ABI, a process, and a call that a filter denies, and ends. Every count must be right, and
+   where arguments are recorded every argument. */
 #include "ebpf.h"
 
 #include "kernel.h"
@@ -23,6 +24,11 @@ static void without_compat(int number) {
   syscall(SYS_exit_group, NO_COMPAT);
 }
 
+/* Of these the low halves count. */
+static const uint64_t sample[6] = {0x1111111100000001, 0x2222222200000022, 0x3333333380000333,
+                                   0x4444444400004444, 0x55555555ffffffff, 0x6666666600666666};
+enum { DENIED_MASK = 0x29 /* of the call that is denied: arguments 0, 3 and 5 */ };
+
 /* Nothing here may make a call that expect() does not know of, from the adoption on. */
 static _Noreturn void child(const struct ebpf *ebpf) {
   struct sock_filter instructions[] = {
@@ -37,13 +43,13 @@ static _Noreturn void child(const struct ebpf *ebpf) {
   signal(SIGSEGV, without_compat);
   if (!ebpf_adopt_caller(ebpf)) _exit(NO_ADOPTION);
   if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) {
-    arch_make_sample(0);
+    arch_make_sample(0, sample);
     syscall(SYS_exit_group, 0);
   }
   syscall(SYS_wait4, -1, NULL, __WALL, NULL);
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) syscall(SYS_exit_group, NO_FILTER);
-  syscall(SYS_getpgid, 0);
-  for (int i = 0; i < arch_sample_count; i++) arch_make_sample(i);
+  syscall(SYS_getpgid, sample[0], sample[1], sample[2], sample[3], sample[4], sample[5]);
+  for (int i = 0; i < arch_sample_count; i++) arch_make_sample(i, sample);
   syscall(SYS_exit_group, 0);
   __builtin_unreachable();
 }
@@ -52,14 +58,6 @@ struct expected {
   struct arch_call call;
   uint64_t count, denied;
 };
-
-static uint64_t found(const struct ebpf *ebpf, const struct expected *expected, uint64_t *denied) {
-  uint64_t count = 0;
-  int slot = expected->call.abi * RECORD_NUMBERS + expected->call.nr;
-  for (unsigned i = 0; i < ebpf->processors; i++) count += ebpf->all_counts[i].slots[slot];
-  *denied = ebpf->all_counts[ebpf->processors + EBPF_DENIED].slots[slot];
-  return count;
-}
 
 static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t size) {
   int native = arch_kernel.native;
@@ -75,7 +73,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
   }
   for (int i = 0; i < count; i++) {
     total += expected[i].count + expected[i].denied;
-    uint64_t calls = found(ebpf, &expected[i], &denied);
+    uint64_t calls = ebpf_count(ebpf, expected[i].call.abi * RECORD_NUMBERS + expected[i].call.nr, &denied) - denied;
     if (calls == expected[i].count && denied == expected[i].denied) continue;
     snprintf(reason, size, "self-test: %s call %d was counted %llu+%llu times, not %llu+%llu",
              arch_abi_names[expected[i].call.abi], expected[i].call.nr, (unsigned long long)calls,
@@ -83,7 +81,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
     return false;
   }
   for (unsigned i = 0; i <= ebpf->processors + EBPF_DENIED; i++) {
-    for (int slot = 0; slot < EBPF_SLOTS; slot++) sum += ebpf->all_counts[i].slots[slot];
+    for (int slot = 0; slot < EBPF_SLOTS; slot++) sum += ebpf->all_counts[i].slots[slot] & ~EBPF_ARGUMENTS;
   }
   const volatile struct ebpf_state *state = ebpf->all_state;
   if (sum == total && state->live == 0 && state->born == 2 && state->lost_calls == 0 && state->lost_tasks == 0) return true;
@@ -92,8 +90,38 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
   return false;
 }
 
+static void want_samples(struct ebpf *ebpf) {
+  for (int i = 0; i < arch_sample_count; i++) ebpf_want(ebpf, &arch_samples[i], 0x3f);
+  ebpf_want(ebpf, &(struct arch_call){arch_kernel.native, SYS_getpgid}, DENIED_MASK);
+}
+
+static bool is_sample(const volatile struct ebpf_combination *seen, const struct arch_call *call, uint8_t mask) {
+  bool same = seen->state == EBPF_WRITTEN && (int)seen->slot == call->abi * RECORD_NUMBERS + call->nr;
+  for (int i = 0; i < 6; i++) same = same && seen->values[i] == (mask >> i & 1 ? (uint32_t)sample[i] : 0);
+  return same;
+}
+
+/* In the order in which the child made the calls, each once. */
+static bool check_arguments(const struct ebpf *ebpf, bool compat, char *reason, size_t size) {
+  struct arch_call denied = {arch_kernel.native, SYS_getpgid};
+  uint64_t count = 0;
+  for (int i = -1; i < arch_sample_count; i++) {
+    const struct arch_call *call = i < 0 ? &arch_samples[0] : i == 0 ? &denied : &arch_samples[i];
+    if (!compat && call->abi == arch_kernel.compat) continue;
+    if (is_sample(&ebpf->all_combinations[count++], call, i == 0 ? DENIED_MASK : 0x3f)) continue;
+    snprintf(reason, size, "self-test: the arguments of %s call %d were not recorded as they are", arch_abi_names[call->abi],
+             call->nr);
+    return false;
+  }
+  if (ebpf->all_state->combinations == count) return true;
+  snprintf(reason, size, "self-test: %llu combinations of arguments in place of %llu",
+           (unsigned long long)ebpf->all_state->combinations, (unsigned long long)count);
+  return false;
+}
+
 bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
   int status = 0;
+  if (ebpf->all_wanted) want_samples(ebpf);
   pid_t pid = fork();
   if (pid == 0) child(ebpf);
   if (pid < 0 || waitpid(pid, &status, 0) != pid) {
@@ -108,7 +136,8 @@ bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
     return false;
   }
   if (!check(ebpf, code == 0, reason, size)) return false;
-  memset((void *)ebpf->all_counts, 0, sizeof(struct ebpf_counts) * (ebpf->processors + EBPF_MORE_ROWS));
-  memset((void *)ebpf->all_state, 0, sizeof(struct ebpf_state));
-  return true;
+  if (ebpf->all_wanted && !check_arguments(ebpf, code == 0, reason, size)) return false;
+  if (ebpf_forget(ebpf)) return true;
+  snprintf(reason, size, "self-test: what it has recorded cannot be removed: %s", strerror(errno));
+  return false;
 }
