@@ -43,8 +43,9 @@ static void read_combinations(struct ebpf *ebpf, struct record *record, struct c
 static bool is_early(struct ebpf *ebpf, struct record *record, struct combinations *combinations, int slot) {
   struct arch_call call = call_of(slot);
   if (!ebpf->all_wanted || !ebpf->all_wanted[slot].any) return false;
-  if (ebpf->all_wanted[slot].combinations > COMBINATIONS_OF_ONE) combinations_overflow(combinations, record->stream, &call);
-  if (!combinations_any(combinations, &call)) read_combinations(ebpf, record, combinations);
+  bool overflow = ebpf->all_wanted[slot].combinations > COMBINATIONS_OF_ONE;
+  if (overflow || !combinations_any(combinations, &call)) read_combinations(ebpf, record, combinations);
+  if (overflow) combinations_overflow(combinations, record->stream, &call);
   return !combinations_any(combinations, &call);
 }
 
