@@ -24,10 +24,29 @@ static void without_compat(int number) {
   syscall(SYS_exit_group, NO_COMPAT);
 }
 
-/* Of these the low halves count. */
-static const uint64_t sample[6] = {0x1111111100000001, 0x2222222200000022, 0x3333333380000333,
-                                   0x4444444400004444, 0x55555555ffffffff, 0x6666666600666666};
-enum { DENIED_MASK = 0x29 /* of the call that is denied: arguments 0, 3 and 5 */ };
+/* The arguments of the call that is denied, which has number 0 here, and of the samples, from 1 on: what a register holds from the
+   call before must not pass for the right value. Of each the low half counts. */
+struct arguments {
+  uint64_t values[6];
+};
+enum { DENIED_MASK = 0x29 /* recorded of the call that is denied: arguments 0, 3 and 5 */ };
+
+static struct arguments arguments_of(int call) {
+  struct arguments arguments;
+  for (int i = 0; i < 6; i++) arguments.values[i] = (i + 1) * 0x1111111110000001u + (uint64_t)call * 0x100 - 2;
+  return arguments;
+}
+
+static void make_sample(int index) {
+  struct arguments arguments = arguments_of(index + 1);
+  arch_make_sample(index, arguments.values);
+}
+
+static void make_denied(void) {
+  struct arguments arguments = arguments_of(0);
+  uint64_t *values = arguments.values;
+  syscall(SYS_getpgid, values[0], values[1], values[2], values[3], values[4], values[5]);
+}
 
 /* Nothing here may make a call that expect() does not know of, from the adoption on. */
 static _Noreturn void child(const struct ebpf *ebpf) {
@@ -43,13 +62,13 @@ static _Noreturn void child(const struct ebpf *ebpf) {
   signal(SIGSEGV, without_compat);
   if (!ebpf_adopt_caller(ebpf)) _exit(NO_ADOPTION);
   if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) {
-    arch_make_sample(0, sample);
+    make_sample(0);
     syscall(SYS_exit_group, 0);
   }
   syscall(SYS_wait4, -1, NULL, __WALL, NULL);
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) syscall(SYS_exit_group, NO_FILTER);
-  syscall(SYS_getpgid, sample[0], sample[1], sample[2], sample[3], sample[4], sample[5]);
-  for (int i = 0; i < arch_sample_count; i++) arch_make_sample(i, sample);
+  make_denied();
+  for (int i = 0; i < arch_sample_count; i++) make_sample(i);
   syscall(SYS_exit_group, 0);
   __builtin_unreachable();
 }
@@ -95,20 +114,22 @@ static void want_samples(struct ebpf *ebpf) {
   ebpf_want(ebpf, &(struct arch_call){arch_kernel.native, SYS_getpgid}, DENIED_MASK);
 }
 
-static bool is_sample(const volatile struct ebpf_combination *seen, const struct arch_call *call, uint8_t mask) {
+static bool is_recorded(const volatile struct ebpf_combination *seen, const struct arch_call *call, int number, uint8_t mask) {
+  struct arguments arguments = arguments_of(number);
   bool same = seen->state == EBPF_WRITTEN && (int)seen->slot == call->abi * RECORD_NUMBERS + call->nr;
-  for (int i = 0; i < 6; i++) same = same && seen->values[i] == (mask >> i & 1 ? (uint32_t)sample[i] : 0);
+  for (int i = 0; i < 6; i++) same = same && seen->values[i] == (mask >> i & 1 ? (uint32_t)arguments.values[i] : 0);
   return same;
 }
 
-/* In the order in which the child made the calls, each once. */
+/* In the order in which the child made the calls, each once: the first sample, what is denied, the other samples. */
 static bool check_arguments(const struct ebpf *ebpf, bool compat, char *reason, size_t size) {
+  static const int order[1 + ARCH_ABIS_MAX] = {1, 0, 2, 3};
   struct arch_call denied = {arch_kernel.native, SYS_getpgid};
   uint64_t count = 0;
-  for (int i = -1; i < arch_sample_count; i++) {
-    const struct arch_call *call = i < 0 ? &arch_samples[0] : i == 0 ? &denied : &arch_samples[i];
+  for (int i = 0; i <= arch_sample_count; i++) {
+    const struct arch_call *call = order[i] == 0 ? &denied : &arch_samples[order[i] - 1];
     if (!compat && call->abi == arch_kernel.compat) continue;
-    if (is_sample(&ebpf->all_combinations[count++], call, i == 0 ? DENIED_MASK : 0x3f)) continue;
+    if (is_recorded(&ebpf->all_combinations[count++], call, order[i], order[i] == 0 ? DENIED_MASK : 0x3f)) continue;
     snprintf(reason, size, "self-test: the arguments of %s call %d were not recorded as they are", arch_abi_names[call->abi],
              call->nr);
     return false;
