@@ -6,6 +6,7 @@ import {
   type BundleOptions,
   countsOf,
   eventsOf,
+  finishedLines,
   type Line,
   learnHookWith,
   makeBundle,
@@ -25,10 +26,7 @@ const OF_ALL = 24_576
 const learn = async (t: Teardown, backend: string, list: string, options: BundleOptions) => {
   const bundle = await makeBundle(t, { ...options, hook: [...learnHookWith(backend), '--arguments', list] })
   const result = await run(bundle)
-  const lines = await until('the last line', async () => {
-    const all = await readLines(bundle.output)
-    return all.at(-1)?.event === 'finish' && all
-  })
+  const lines = await finishedLines(bundle.output)
   return { result, lines, finish: lines.at(-1) ?? {} }
 }
 
@@ -88,7 +86,7 @@ for (const [name, { list = TRACER_ARGUMENTS, options, full = 0, racy = [] }] of 
     const watched = await learn(t, 'ebpf', list, options)
     const steady = (lines: Line[]) => combinationsOf(lines).filter((text) => !racy.some((part) => text.includes(part)))
     t.equal(watched.result.exitCode, traced.result.exitCode)
-    t.same(steady(watched.lines), steady(traced.lines))
+    t.strictSame(steady(watched.lines), steady(traced.lines))
     t.ok(steady(traced.lines).length > 0)
     t.equal(eventsOf(watched.lines, 'arguments-full').length, full)
     t.same(early(watched.lines, list), [])

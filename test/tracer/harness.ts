@@ -212,6 +212,12 @@ export const readLines = async (file: string): Promise<Line[]> => {
     .map((line) => JSON.parse(line) as Line)
 }
 
+/** The lines of a record whose last one has come; until then its end may be a part of a line. */
+export const finishedLines = async (file: string): Promise<Line[]> => {
+  await until('the last line', async () => /\{"event":"finish".*\}\n$/.test(await readFile(file, 'utf8')))
+  return readLines(file)
+}
+
 export const eventsOf = (lines: Line[], event: string): Line[] => lines.filter((line) => line.event === event)
 
 /** "x86_64:1": 3 */
