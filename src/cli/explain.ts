@@ -66,7 +66,7 @@ function elsewhere({ policy }: PolicySubject, { architecture, name }: TypedCall)
 /** Where an entry came from. */
 function provenance(
   { policy }: PolicySubject,
-  { since, again, count, via, reason, learned }: AllowedSyscall,
+  { since, again, count, via, reasons, comments, learned }: AllowedSyscall,
 ): string[] {
   const lines: string[] = []
   const runText = (id: string) => {
@@ -86,7 +86,8 @@ function provenance(
     lines.push(
       `no run made it: it stands beside ${via}, which a C library or kernel of another version may use it instead of`,
     )
-  if (reason !== undefined) lines.push(`a person allowed it: ${reason}`)
+  for (const reason of reasons ?? []) lines.push(`a person allowed it: ${reason}`)
+  for (const comment of [...(comments ?? []), ...(policy.comments ?? [])]) lines.push(`comment: ${comment}`)
   return lines
 }
 

@@ -1,6 +1,7 @@
 import type { AllowedSyscall, Architecture, Import, PolicyDocument, Run } from '../generated/policy.ts'
 import { type ArchitectureName, architecturesOf, canonicalPolicy, importKey, POLICY_VERSION } from './document.ts'
 import { isUnrestricted, mergeLearned } from './learned.ts'
+import { sortedLines } from './lines.ts'
 import { canonicalRules, compareText, syscallKey } from './syscalls.ts'
 import { WIDENINGS } from './widen.ts'
 
@@ -25,6 +26,7 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     version: POLICY_VERSION,
     name: a.name,
     complete: false,
+    ...sortedLines('comments', a.comments, b.comments),
     ...wider(a.widening, b.widening),
     architectures,
     runs: [...runs.values()],
@@ -69,8 +71,7 @@ function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): 
   if (again !== undefined) merged.again = again
   // A call that was learned or imported needs no other one to stand beside.
   if (a.via !== undefined && b.via !== undefined) [merged.via] = [a.via, b.via].sort(compareText) as [string, string]
-  const [reason] = [a.reason, b.reason].filter((text) => text !== undefined).sort(compareText)
-  if (reason !== undefined) merged.reason = reason
+  Object.assign(merged, sortedLines('reasons', a.reasons, b.reasons), sortedLines('comments', a.comments, b.comments))
   // Neither rules nor learned arguments = any arguments, which holds all others.
   if (isUnrestricted(a) || isUnrestricted(b)) return merged
   const learned = mergeLearned(learnedA, learnedB)

@@ -96,8 +96,8 @@ test('an overlay: intersection, then deny, then allow with a reason', async (t) 
     unknown.push(one),
   )
   t.same(result.architectures.x86_64?.syscalls, [
-    { name: 'ioctl', reason: 'x', rules: [[{ index: 1, op: '==', value: 5 }], [{ index: 1, op: '==', value: 7 }]] },
-    { name: 'mount', reason: 'it mounts its data' },
+    { name: 'ioctl', reasons: ['x'], rules: [[{ index: 1, op: '==', value: 5 }], [{ index: 1, op: '==', value: 7 }]] },
+    { name: 'mount', reasons: ['it mounts its data'] },
     { name: 'read' },
   ])
   t.same(notes, [
@@ -136,7 +136,7 @@ test('minimize keeps what runs made, what the kernel makes and what has a reason
       { name: 'open', via: 'openat' },
       'mount',
       'restart_syscall',
-      { name: 'ptrace', reason: 'a debugger' },
+      { name: 'ptrace', reasons: ['a debugger'] },
       { number: 600 },
     ]),
     () => ['restart_syscall'],

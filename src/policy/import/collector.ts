@@ -2,6 +2,7 @@
 import type { AllowedSyscall, Architecture, Comparison } from '../../generated/policy.ts'
 import { ARGUMENT_BITS, type ArchitectureName } from '../document.ts'
 import type { SyscallNames } from '../names.ts'
+import { narrowed } from '../rules.ts'
 import { canonicalRules } from '../syscalls.ts'
 import { decodeUint64 } from '../uint64.ts'
 
@@ -111,7 +112,9 @@ export class Collector {
     this.architecture(architecture)
     const calls = this.#calls.get(architecture) as Map<string, Call>
     const key = identity.name ?? `#${identity.number}`
-    const fitting = rules?.filter((rule) => this.#fits(architecture, rule, key))
+    const bits = ARGUMENT_BITS[architecture]
+    const own = bits === 64 || architecture === 'x32' ? rules : rules?.map((rule) => rule.map(narrowed))
+    const fitting = own?.filter((rule) => this.#fits(architecture, rule, key))
     if (fitting?.length === 0) return
     const before = calls.get(key)
     if (before === undefined) {
