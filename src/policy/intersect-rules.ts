@@ -48,6 +48,7 @@ function intersectComparison(a: Comparison, b: Comparison, bits: Bits): Comparis
   if (a.op === 'masked==' && b.op === 'masked==') return [bothMasked(a, b)]
   const [rangeA, rangeB] = [intervalOf(a, bits), intervalOf(b, bits)]
   if (rangeA !== undefined && rangeB !== undefined) return bothRanges(a.index, rangeA, rangeB)
+  if (a.op === '!=' && b.op === '!=' && a.value === b.value) return [a]
   if (a.op === '!=') return without(b, rangeB, decodeUint64(a.value), bits)
   if (b.op === '!=') return without(a, rangeA, decodeUint64(b.value), bits)
   if (rangeA !== undefined) return blocksWith(a.index, rangeA, b)
@@ -78,22 +79,21 @@ function without(
 ): Comparison[] | undefined {
   const { index, op } = comparison
   if (!satisfies(comparison, value)) return [comparison]
-  const whole = (1n << BigInt(bits)) - 1n
-  if (op === '!=') {
-    const other = decodeUint64(comparison.value)
-    if (other === value) return [comparison]
-    const rest = without(comparison, { from: 0n, to: whole, mask: whole, whole: true }, value, bits) ?? []
-    return rest.flatMap((one) =>
-      contradict(one, comparison) ? [] : (intersectComparison(one, comparison, bits) ?? []),
-    )
+  if (op !== '!=') return range?.whole === true ? around(index, range, [value]) : undefined
+  const all = (1n << BigInt(bits)) - 1n
+  return around(index, { from: 0n, to: all, mask: all, whole: true }, [value, decodeUint64(comparison.value)])
+}
+
+/** The parts of a range between values that are not in them. */
+function around(index: number, range: Interval, values: readonly bigint[]): Comparison[] {
+  const parts: Interval[] = []
+  let { from } = range
+  for (const value of values.toSorted((a, b) => (a < b ? -1 : 1))) {
+    parts.push({ ...range, from, to: value - 1n })
+    from = value + 1n
   }
-  if (range === undefined || !range.whole) return undefined
-  const { from, to } = range
-  const parts = [
-    ...(from < value ? [{ ...range, to: value - 1n }] : []),
-    ...(to > value ? [{ ...range, from: value + 1n }] : []),
-  ]
-  return parts.map((part) => betweenComparison(index, part))
+  parts.push({ ...range, from })
+  return parts.filter((part) => part.from <= part.to).map((part) => betweenComparison(index, part))
 }
 
 /** A range and a masked comparison: block by block. */

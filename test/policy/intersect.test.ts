@@ -4,11 +4,12 @@ import type { Comparison, PolicyDocument } from '../../src/generated/policy.ts'
 import { encodePolicy } from '../../src/policy/document.ts'
 import { intersectPolicies } from '../../src/policy/intersect.ts'
 import { applyOverlay, decodeOverlay, minimised } from '../../src/policy/overlay.ts'
+import { randomRange } from '../lib/comparisons.ts'
 import { NAMES } from '../lib/imports.ts'
 import { policy, run } from '../lib/policies.ts'
 import { Random } from '../lib/random.ts'
 
-const OPERATORS: readonly Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==']
+const OPERATORS: readonly Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==', 'range']
 
 function randomRule(random: Random): Comparison[] {
   return [0, 1]
@@ -17,6 +18,7 @@ function randomRule(random: Random): Comparison[] {
       const op = random.pick(OPERATORS)
       const value = random.below(8)
       const mask = 1 + random.below(7)
+      if (op === 'range') return randomRange(random, index, 64, () => BigInt(random.below(9)))
       return op === 'masked==' ? { index, op, value: value & mask, mask } : { index, op, value }
     })
 }
