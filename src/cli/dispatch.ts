@@ -18,6 +18,7 @@ import { policyExport } from './policy-export.ts'
 import { policyMerge, policyRename, policyRm } from './policy-life.ts'
 import { policyLint } from './policy-lint.ts'
 import { policyList } from './policy-list.ts'
+import { policyMigrate } from './policy-migrate.ts'
 import { policyMinimize, policyOverlay } from './policy-overlay.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   policyEdit,
   policyOverlay,
   policyMinimize,
+  policyMigrate,
   policySiblings,
   learnCommand,
   report,

@@ -192,6 +192,11 @@ export function withSiblings(policy: PolicyDocument, names: Pick<SyscallNames, '
         else added.set(name, other === undefined ? own : { ...widened(other, own), via: earlier(other.via, via) })
       }
     }
+    // What people said of a sibling stays with it.
+    for (const { name, comments } of syscalls.filter(({ via }) => via !== undefined)) {
+      const own = added.get(name as string)
+      if (own !== undefined && comments !== undefined) added.set(name as string, { ...own, comments })
+    }
     architectures[architecture] = { known, syscalls: [...calls.values(), ...added.values()] }
   }
   return canonicalPolicy({ ...policy, architectures })
