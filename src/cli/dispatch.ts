@@ -23,6 +23,7 @@ import { policyMinimize, policyOverlay } from './policy-overlay.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
 import { policyStatusCommand } from './policy-status.ts'
+import { policyTranslate } from './policy-translate.ts'
 import { policyVerify } from './policy-verify.ts'
 import { report } from './report.ts'
 import { simulate } from './simulate.ts'
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   policyMinimize,
   policyMigrate,
   policySiblings,
+  policyTranslate,
   learnCommand,
   report,
   top,

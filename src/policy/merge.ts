@@ -57,6 +57,11 @@ function mergeArchitectures(a: Architecture, b: Architecture, started: Started):
   return { known: Math.min(a.known, b.known), syscalls: [...syscalls.values()] }
 }
 
+/** The union of two entries of one call that no run made. */
+export function mergeCalls(a: AllowedSyscall, b: AllowedSyscall): AllowedSyscall {
+  return mergeSyscalls(a, b, () => undefined)
+}
+
 function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): AllowedSyscall {
   const { rules: rulesA, learned: learnedA, count: countA } = a
   const { rules: rulesB, learned: learnedB, count: countB } = b
