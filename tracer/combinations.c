@@ -72,6 +72,17 @@ static void write_full(struct stream *stream, const struct arch_call *call) {
   stream_line(stream, &line);
 }
 
+void combinations_overflow(struct combinations *combinations, struct stream *stream, const struct arch_call *call) {
+  uint16_t *seen = &combinations->seen[call->abi][call->nr];
+  if (*seen > COMBINATIONS_OF_ONE) return;
+  *seen = COMBINATIONS_OF_ONE + 1;
+  write_full(stream, call);
+}
+
+bool combinations_any(const struct combinations *combinations, const struct arch_call *call) {
+  return combinations->seen[call->abi][call->nr] > 0;
+}
+
 /* The combination's place, or the free place where it belongs. Free places are always left. */
 static struct combination *place_of(struct combinations *combinations, const struct combination *wanted) {
   uint32_t hash = wanted->call;
@@ -95,9 +106,8 @@ void combinations_record(struct combinations *combinations, struct stream *strea
   }
   struct combination *place = place_of(combinations, &wanted);
   if (place->call != 0) return;
-  if (*seen == COMBINATIONS_OF_ONE || combinations->used >= COMBINATIONS_PLACES / 4 * 3) {
-    *seen = COMBINATIONS_OF_ONE + 1;
-    write_full(stream, call);
+  if (*seen == COMBINATIONS_OF_ONE || combinations->used >= COMBINATIONS_MOST) {
+    combinations_overflow(combinations, stream, call);
     return;
   }
   ++*seen;
