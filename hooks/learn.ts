@@ -26,7 +26,7 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       else {
         const pid = initPid(state, 'learn')
         const { setNoNewPrivileges, learn } = settings
-        startLearning(store, {
+        await startLearning(store, {
           ...decision,
           container: state.id,
           pid,

@@ -5,6 +5,7 @@
 #include "allow.h"
 #include "combinations.h"
 #include "digest.h"
+#include "events.h"
 #include "join.h"
 #include "paths.h"
 #include "record.h"
@@ -49,6 +50,7 @@ struct learn {
   struct record record;
   struct combinations combinations;
   struct paths paths;
+  struct events events;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

@@ -1,5 +1,5 @@
 /** Records of runs -> the policy in the store. */
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
@@ -45,8 +45,16 @@ export async function foldRuns(
     return policy
   })
   if (folded.length > 0) listKnown(store, name, table)
+  if (folded.length > 0) await packAll(store, name, folded)
   for (const run of folded)
     for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+}
+
+/** The events of the runs, if there are any. */
+async function packAll(store: Store, name: string, runs: readonly string[]): Promise<void> {
+  if (!existsSync(store.events(name))) return
+  const { packEvents } = await import('./event-files.ts')
+  for (const run of runs) await packEvents(store, name, run)
 }
 
 /** For the next run. */
