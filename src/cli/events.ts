@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '../errors.ts'
+import { errnoOf, failed } from '../host/files.ts'
 import { print, printError } from '../host/output.ts'
 import { type EventFile, eventFiles, readEvents } from '../learn/event-files.ts'
 import { liveRuns } from '../learn/live.ts'
@@ -61,7 +62,7 @@ async function follow(store: Store, name: string, of: (files: EventFile[]) => Ev
     for (const file of of(eventFiles(store, name))) {
       const key = `${file.run} ${file.number}`
       const from = printed.get(key) ?? 0
-      const news = file.packed ? (await readEvents(file)).subarray(from) : tail(file.path, from)
+      const news = await readFrom(file, from)
       const whole = news.subarray(0, news.lastIndexOf('\n') + 1)
       if (whole.length > 0) print(whole.toString('utf8'))
       printed.set(key, from + whole.length)
@@ -69,6 +70,17 @@ async function follow(store: Store, name: string, of: (files: EventFile[]) => Ev
     if (last) return
     last = !live // one more look at what came meanwhile
   }
+}
+
+/** What stands in a file beyond the first `from` bytes. It may be packed, or dropped, at any moment. */
+async function readFrom(file: EventFile, from: number): Promise<Buffer> {
+  try {
+    if (!file.packed) return tail(file.path, from)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw failed(`read ${file.path}`, error)
+  }
+  const packed = file.packed ? file : { ...file, path: `${file.path}.gz`, packed: true }
+  return existsSync(packed.path) ? (await readEvents(packed)).subarray(from) : Buffer.alloc(0)
 }
 
 function tail(path: string, from: number): Buffer {

@@ -60,7 +60,7 @@ export async function readEvents({ path, packed }: EventFile): Promise<Buffer> {
   const data = readTrusted(path) ?? Buffer.alloc(0)
   if (!packed) return data
   const { gunzipSync } = await import('node:zlib')
-  return gunzipSync(data)
+  return data.length === 0 ? data : gunzipSync(data) // it was removed meanwhile
 }
 
 /** Compresses the files of a run that is over. */
