@@ -7,11 +7,10 @@ import { encodePolicy } from '../../src/policy/document.ts'
 import { RUNTIME_CALLS } from '../../src/policy/runtime-calls.ts'
 import { readCalls } from '../../src/setup/calibrate-record.ts'
 import type { Finding } from '../../src/setup/finding.ts'
+import { CGROUP2 } from '../lib/crun.ts'
 import { policy } from '../lib/policies.ts'
 import { Sandbox, SHIM } from '../lib/sandbox.ts'
 
-/** crun cannot do with a mixture of cgroup versions: in a mount namespace of its own it sees version 2 alone. */
-const CGROUP2 = ['unshare', '--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh']
 const STARTS = 20
 
 async function calibration(sandbox: Sandbox, ...args: string[]) {

@@ -3,11 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
+import { CGROUP2 } from '../lib/crun.ts'
 import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
 import { type Container, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
-
-/** crun cannot do with a mixture of cgroup versions: in a mount namespace of its own it sees version 2 alone. */
-const CGROUP2 = ['unshare', '--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh']
 
 interface Door {
   readonly runtime: 'runc' | 'crun'
