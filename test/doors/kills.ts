@@ -26,7 +26,7 @@ const KINDS = {
   client: /^(podman|docker|ctr)\0/,
   monitor: /^\S*(conmon|containerd-shim-runc-v2)\0/,
   shim: /oci-sandbox-runtime\0|\0shim\0/,
-  hook: /^\S*oci-sandbox\0hook\0/,
+  hook: /^\S*oci-sandbox(-tracer)?\0hook\0/,
   tracer: /^oci-sandbox-tracer\0/,
   init: /^\S*(runc|crun)\0init\0/,
   runtime: /^\S*(runc|crun)\0/,
