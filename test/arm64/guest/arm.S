@@ -1,4 +1,4 @@
-/* An ARM program, 32-bit: write once, getpid twice, exit_group with 8. With THUMB in Thumb mode. Numbers from
+/* An ARM program, 32-bit: write once, getpid 20 times, exit_group with 8. With THUMB in Thumb mode. Numbers from
    arch/arm/tools/syscall.tbl. */
     .syntax unified
 #ifdef THUMB
@@ -15,10 +15,12 @@ _start:
     mov r2, #4
     mov r7, #4
     svc #0
+    mov r4, #20
+again:
     mov r7, #20
     svc #0
-    mov r7, #20
-    svc #0
+    subs r4, r4, #1
+    bne again
     mov r0, #8
     mov r7, #248
     svc #0
