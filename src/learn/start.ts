@@ -80,7 +80,7 @@ function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...requ
 }
 
 function detailOptions(detail: Detail): string[] {
-  return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
+  return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS[process.arch] ?? ''] : []
 }
 
 /**

@@ -92,9 +92,3 @@ function leaveOutStart([start]: readonly StraceStart[], into: Collector): void {
   into.take(start.architecture, 'execve', 1)
   into.note('the execve that starts the program, which is not its own')
 }
-
-/** The architecture of this machine's programs, or undefined where policies have none for it. */
-export function nativeArchitecture(machine: string): ArchitectureName | undefined {
-  const names: Readonly<Record<string, ArchitectureName>> = { x64: 'x86_64', ia32: 'x86', arm64: 'aarch64', arm: 'arm' }
-  return names[machine]
-}
