@@ -1,0 +1,40 @@
+/** All that is tried in a virtual machine with one kernel. */
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { buildGuest, buildTracer, guest, kernelOf, tracer } from './build.ts'
+import { testEnforcing } from './enforcing.ts'
+import { testLearning } from './learning.ts'
+import { type Boot, contentOf, execute } from './machine.ts'
+import { filesOf, KNOWN, type Programs } from './programs.ts'
+
+/** Seconds that one start of a machine may take; with nothing else to do it takes 10 for a few programs, 30 for all. */
+const PATIENCE = 250
+
+/** Learning and enforcing with the kernel of one of Debian's suites, which is the name of a sub-test. */
+export function testSuite(t: Test, suite: string, programs: Programs): void {
+  const kernel = kernelOf(suite)
+  const skip = !existsSync(kernel) && "test/arm64/kernel could not fetch its kernel from Debian's archive"
+  t.test(`a virtual arm64 machine, kernel of ${suite}`, { skip }, async (t) => {
+    await buildTracer()
+    await buildGuest()
+    const directory = await mkdtemp(join(tmpdir(), 'arm64-'))
+    t.teardown(() => rm(directory, { recursive: true, force: true }))
+    const own = {
+      ...(await contentOf(guest, filesOf(programs))),
+      init: await readFile(join(guest, 'init')),
+      'bin/tracer': await readFile(tracer),
+      known: Buffer.from(KNOWN.map((call) => `${call}\n`).join('')),
+    }
+    const boot: Boot = async (files, commands) => {
+      const { steps, console } = await execute(directory, kernel, { ...own, ...files }, commands, PATIENCE)
+      if (!console.includes('\n@over\n'))
+        throw new Error(`the machine did not come to its end: ${console.slice(-2000)}`)
+      return steps
+    }
+    const learned = await testLearning(t, programs, boot)
+    await testEnforcing(t, programs, directory, boot, learned)
+  })
+}
