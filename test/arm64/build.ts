@@ -7,8 +7,12 @@ const repository = join(import.meta.dirname, '../..')
 const build = join(repository, 'build/arm64')
 
 export const tracer = join(build, 'oci-sandbox-tracer')
+/** Of `make dist-arm64`. */
+export const wholeProgram = join(repository, 'dist/arm64/oci-sandbox')
 export const guest = join(build, 'guest')
+/** What test/arm64/fetch has put there. */
 export const kernelOf = (suite: string): string => join(build, suite, 'vmlinuz')
+export const busyboxOf = (suite: string): string => join(build, suite, 'busybox')
 
 /** `make` in a folder of the repository. Test files run side by side: one builds, the others wait for it. */
 async function make(folder: string, ...variables: string[]): Promise<void> {

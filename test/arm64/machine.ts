@@ -50,7 +50,7 @@ export async function execute(
   const list = names.map((name, index) => `${index} ${(commands[name] ?? []).join(' ')}\n`).join('')
   const initial = join(directory, 'initrd')
   await writeFile(initial, archive({ ...files, commands: Buffer.from(list) }))
-  const machine = ['-machine', 'virt', '-cpu', 'cortex-a57', '-smp', '2', '-m', '512']
+  const machine = ['-machine', 'virt', '-cpu', 'cortex-a57', '-smp', '2', '-m', '1024']
   const quiet = ['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot']
   const boot = ['-kernel', kernel, '-initrd', initial, '-append', 'console=ttyAMA0 quiet panic=-1']
   const { stdout, stderr } = await execa('nice', ['qemu-system-aarch64', ...machine, ...quiet, ...boot], {

@@ -4,11 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { buildGuest, buildTracer, guest, kernelOf, tracer } from './build.ts'
+import { buildGuest, buildTracer, guest, kernelOf, tracer, wholeProgram } from './build.ts'
 import { testEnforcing } from './enforcing.ts'
 import { testLearning } from './learning.ts'
 import { type Boot, contentOf, execute } from './machine.ts'
-import { filesOf, KNOWN, type Programs } from './programs.ts'
+import { filesOf, KNOWN, LONG, type Programs } from './programs.ts'
+import { testWholeProgram } from './whole.ts'
 
 /** Seconds that one start of a machine may take; with nothing else to do it takes 10 for a few programs, 30 for all. */
 const PATIENCE = 250
@@ -16,7 +17,7 @@ const PATIENCE = 250
 /** Learning and enforcing with the kernel of one of Debian's suites, which is the name of a sub-test. */
 export function testSuite(t: Test, suite: string, programs: Programs): void {
   const kernel = kernelOf(suite)
-  const skip = !existsSync(kernel) && "test/arm64/kernel could not fetch its kernel from Debian's archive"
+  const skip = !existsSync(kernel) && "test/arm64/fetch could not fetch its kernel from Debian's archive"
   t.test(`a virtual arm64 machine, kernel of ${suite}`, { skip }, async (t) => {
     await buildTracer()
     await buildGuest()
@@ -36,5 +37,8 @@ export function testSuite(t: Test, suite: string, programs: Programs): void {
     }
     const learned = await testLearning(t, programs, boot)
     await testEnforcing(t, programs, directory, boot, learned)
+    if (programs !== LONG) return
+    if (existsSync(wholeProgram)) await testWholeProgram(t, suite, boot)
+    else t.skip('the whole program: `make dist-arm64` has not been made')
   })
 }
