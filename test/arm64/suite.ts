@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { buildGuest, buildTracer, guest, kernelOf, tracer, wholeProgram } from './build.ts'
+import { buildGuest, buildTracer, guest, kernelOf, tracer } from './build.ts'
 import { testEnforcing } from './enforcing.ts'
 import { testLearning } from './learning.ts'
 import { type Boot, contentOf, execute } from './machine.ts'
@@ -37,8 +37,6 @@ export function testSuite(t: Test, suite: string, programs: Programs): void {
     }
     const learned = await testLearning(t, programs, boot)
     await testEnforcing(t, programs, directory, boot, learned)
-    if (programs !== LONG) return
-    if (existsSync(wholeProgram)) await testWholeProgram(t, suite, boot)
-    else t.skip('the whole program: `make dist-arm64` has not been made')
+    if (programs === LONG) testWholeProgram(t, suite, boot)
   })
 }
