@@ -53,7 +53,7 @@ export async function execute(
   const machine = ['-machine', 'virt', '-cpu', 'cortex-a57', '-smp', '2', '-m', '1024']
   const quiet = ['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot']
   const boot = ['-kernel', kernel, '-initrd', initial, '-append', 'console=ttyAMA0 quiet panic=-1']
-  const { stdout, stderr } = await execa('nice', ['qemu-system-aarch64', ...machine, ...quiet, ...boot], {
+  const { stdout, stderr } = await execa('qemu-system-aarch64', [...machine, ...quiet, ...boot], {
     reject: false,
     stdin: 'ignore',
     timeout: seconds * 1000,

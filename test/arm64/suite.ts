@@ -11,14 +11,17 @@ import { type Boot, contentOf, execute } from './machine.ts'
 import { filesOf, KNOWN, LONG, type Programs } from './programs.ts'
 import { testWholeProgram } from './whole.ts'
 
-/** Seconds that one start of a machine may take; with nothing else to do it takes 10 for a few programs, 30 for all. */
-const PATIENCE = 250
+/** Seconds that one start of a machine may take; with nothing else to do it takes 5 for a few programs, 20 for all. */
+const PATIENCE = 300
 
 /** Learning and enforcing with the kernel of one of Debian's suites, which is the name of a sub-test. */
 export function testSuite(t: Test, suite: string, programs: Programs): void {
   const kernel = kernelOf(suite)
   const skip = !existsSync(kernel) && "test/arm64/fetch could not fetch its kernel from Debian's archive"
-  t.test(`a virtual arm64 machine, kernel of ${suite}`, { skip }, async (t) => {
+  const timeout = 4 * PATIENCE * 1000
+  t.setTimeout(timeout)
+  t.comment(`timeout=${timeout}`) // for the process that runs the test files
+  t.test(`a virtual arm64 machine, kernel of ${suite}`, { skip, timeout }, async (t) => {
     await buildTracer()
     await buildGuest()
     const directory = await mkdtemp(join(tmpdir(), 'arm64-'))

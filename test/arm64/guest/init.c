@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS = 64, SECONDS = 60 };
+enum { WORDS = 64, SECONDS = 120 };
 
 static void mounted(const char *type, const char *directory) {
   mkdir(directory, 0755);
