@@ -121,8 +121,8 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
 /* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
-  const char *cannot = learn->join.runtime   ? "it does not follow a runtime to what that starts in a container"
-                       : learn->events.wanted ? "it does not record events"
+  const char *cannot = learn->join.runtime    ? "it does not follow a runtime to what that starts in a container"
+                       : learn->events.wanted  ? "it does not record events"
                        : learn->paths.wanted ? "it does not record paths"
                                              : NULL;
   enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */

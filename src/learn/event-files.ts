@@ -29,7 +29,7 @@ export async function eventOptions(
   makeDirectory(directory, 0o755)
   trustedDirectory(directory)
   const signatures = join(directory, `${run}.signatures`)
-  writeAtomic(signatures, TRACER_SIGNATURES, { mode: 0o600 })
+  writeAtomic(signatures, TRACER_SIGNATURES[process.arch] ?? '', { mode: 0o600 })
   return {
     options: [
       ...['--events', join(directory, run), '--signatures', signatures],

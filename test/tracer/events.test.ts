@@ -21,8 +21,16 @@ type Test = Parameters<typeof makeBundle>[0]
 const record = async (t: Test, options: BundleOptions, more: string[] = []) => {
   const bundle = await makeBundle(t, options)
   const signatures = join(bundle.directory, 'signatures')
-  await writeFile(signatures, TRACER_SIGNATURES)
-  const way = ['--paths', TRACER_PATHS, '--events', join(bundle.directory, 'ev'), '--signatures', signatures, ...more]
+  await writeFile(signatures, TRACER_SIGNATURES[process.arch] ?? '')
+  const way = [
+    '--paths',
+    TRACER_PATHS[process.arch] ?? '',
+    '--events',
+    join(bundle.directory, 'ev'),
+    '--signatures',
+    signatures,
+    ...more,
+  ]
   const learned = await makeBundle(t, { ...options, hook: [...learnHookWith('auto'), ...way, '--container', 'c"1'] })
   const result = await run(learned)
   const files = (await readdir(bundle.directory))
