@@ -46,7 +46,7 @@ function onlyMounts({ mounts }: Container): Pick<Container, 'mounts'> {
 const BACKENDS = ['auto', 'ebpf', 'ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive'] as const
 const KNOWN = 'ptrace-known'
 /** `auto` with more detail than names, each time a policy's first run. */
-const DETAILS = ['args', 'paths'] as const
+const DETAILS = ['args', 'paths', 'events'] as const
 const STRACE = { 'strace -f': [], 'strace -f -c': ['-c'] } as const
 
 export async function benchLearn(workspace: Workspace, rounds = ROUNDS): Promise<Table> {
@@ -67,7 +67,7 @@ export async function benchLearn(workspace: Workspace, rounds = ROUNDS): Promise
     notes: [
       `${rounds} rounds, medians of whole \`runc run\`s with the hooks, less that of /bin/true without hooks. ${version}.`,
       `Each run is its policy's first, but for ${KNOWN}: there two earlier runs have seen the same.`,
-      `${DETAILS.join(' and ')}: \`auto\` with that io.sandbox.detail; all others record names.`,
+      `${DETAILS.join(', ')}: \`auto\` with that io.sandbox.detail; all others record names.`,
     ],
   }
 }
