@@ -95,11 +95,13 @@ char *identity_of(pid_t tid, const char *container) {
   snprintf(path, sizeof path, "/proc/%d/comm", tid);
   if (procfs_read(path, name, sizeof name) < 0) *name = 0;
   if (!tracee_link(tid, "exe", exe)) *exe = 0;
-  text_format(&text, "\"threadStartTime\":%lld,\"processorId\":-1,\"processId\":%lld,\"cgroupId\":%lu,\"threadId\":%lld,\"parentProcessId\":%lld", start_time(tid),
-              process, cgroup_of(tid), thread, parent_inside((pid_t)parent, levels));
-  text_format(&text, ",\"hostProcessId\":%lld,\"hostThreadId\":%d,\"hostParentProcessId\":%lld,\"userId\":%lld", field(status, "Tgid", false, NULL),
-              tid, parent, field(status, "Uid", false, NULL));
-  text_format(&text, ",\"mountNamespace\":%lu,\"pidNamespace\":%lu,\"processName\":", namespace_of(tid, "mnt"), namespace_of(tid, "pid"));
+  text_format(&text, "\"threadStartTime\":%lld,\"processorId\":-1,\"processId\":%lld,\"cgroupId\":%lu", start_time(tid), process,
+              cgroup_of(tid));
+  text_format(&text, ",\"threadId\":%lld,\"parentProcessId\":%lld", thread, parent_inside((pid_t)parent, levels));
+  text_format(&text, ",\"hostProcessId\":%lld,\"hostThreadId\":%d,\"hostParentProcessId\":%lld,\"userId\":%lld",
+              field(status, "Tgid", false, NULL), tid, parent, field(status, "Uid", false, NULL));
+  text_format(&text, ",\"mountNamespace\":%lu,\"pidNamespace\":%lu,\"processName\":", namespace_of(tid, "mnt"),
+              namespace_of(tid, "pid"));
   text_json_string(&text, name);
   text_format(&text, ",\"executable\":{\"path\":");
   text_json_string(&text, exe);
