@@ -8,12 +8,11 @@ import { isRunning } from '../learn/live.ts'
 import { foldPendingRuns, RECORD } from '../learn/pending.ts'
 import { startLearning } from '../learn/start.ts'
 import { decodeStream } from '../learn/stream.ts'
+import { runSummary } from '../learn/summary.ts'
 import { DETAILS, type Detail } from '../oci/annotations.ts'
 import { isPolicyName, NAME_RULE } from '../policy/name.ts'
-import { policyStatus } from '../policy/status.ts'
 import type { Store } from '../policy/store.ts'
 import type { Command } from './command.ts'
-import { count } from './text.ts'
 
 const MAX_ARGUMENTS = 100_000
 
@@ -84,11 +83,6 @@ async function lastLines(store: Store, name: string, run: string): Promise<void>
 
 function summary(store: Store, name: string, run: string): string {
   const policy = store.list().includes(name) && store.readText(name) !== undefined ? store.read(name) : undefined
-  const learned = policy?.runs.find(({ id }) => id === run)
-  if (policy === undefined || learned === undefined) {
-    return `oci-sandbox: policy ${name}: processes of the command go on; their run is merged when they have ended\n`
-  }
-  const fresh = policyStatus(policy).runs.find(({ id }) => id === run)?.new ?? 0
-  const state = learned.complete ? 'complete' : `partial (${learned.reason})`
-  return `oci-sandbox: policy ${name}: run ${state}, ${count(learned.calls, 'call')}, ${learned.distinct} different, ${fresh} new, ${count(learned.tasks, 'task')}\n`
+  const said = policy === undefined ? undefined : runSummary(policy, run)
+  return `oci-sandbox: ${said ?? `policy ${name}: processes of the command go on; their run is merged when they have ended`}\n`
 }

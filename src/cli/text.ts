@@ -28,7 +28,4 @@ export function fill(words: readonly string[], indent: string, width = 100): str
   return [...lines, line].map((text) => `${text}\n`).join('')
 }
 
-/** "1 run", "2 runs". */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
-}
+export { count } from '../count.ts'
