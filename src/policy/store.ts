@@ -8,10 +8,10 @@
  *   STORE/journal.ndjson              refusals, and what became of each enforced container
  */
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SandboxError } from '../errors.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
-import { makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
+import { makeDirectory, readTrusted, syncDirectories, trustedDirectory, writeAtomic } from '../host/files.ts'
 import type { LogLevel } from '../host/journal.ts'
 import { decodePolicy, encodePolicy } from './document.ts'
 import { isPolicyName, NAME_RULE } from './name.ts'
@@ -113,6 +113,8 @@ export class Store {
       if (after === undefined) return
       const encoded = encodePolicy(after)
       if (encoded !== text?.toString('utf8')) {
+        // Before its first file: where there is a policy, power loss does not take its directory away.
+        if (text === undefined) syncDirectories([join(this.root, 'policies'), this.root, dirname(this.root)])
         writeAtomic(join(this.directory(name), 'policy.json'), encoded, { durable: true })
       }
       afterwards?.(after)
