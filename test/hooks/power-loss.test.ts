@@ -19,7 +19,7 @@ import { operationsBelow, recorded, straced, type Timed } from '../lib/crash/rec
 import { Random } from '../lib/random.ts'
 import { OCI_SANDBOX, type Result, resultOf, Sandbox } from '../lib/sandbox.ts'
 
-const STATES = process.env.TEST_ALL ? 3000 : 240
+const STATES = process.env.TEST_ALL ? 2000 : 200
 const SEED = 20261121
 
 /** What was shown when a step had ended, and must not be lost from then on. */
@@ -246,7 +246,8 @@ class Checker {
     const status = await cli('policy', 'status', 'x', '--json')
     if (status.exitCode !== 0) return [...found, `policy status: ${status.stderr}`]
     const { complete, runs } = JSON.parse(status.stdout) as { complete: boolean; runs: unknown[] }
-    if (!complete || runs.length !== (policy?.runs.length ?? 0) + 1) found.push(`after one more run: ${JSON.stringify({ complete, runs })}`)
+    if (!complete || runs.length !== (policy?.runs.length ?? 0) + 1)
+      found.push(`after one more run: ${JSON.stringify({ complete, runs })}`)
     return found
   }
 }
@@ -261,6 +262,7 @@ function digest(state: State): string {
 }
 
 test('after kill -9 or a power loss at any point the store is readable, and claims no more than was seen', async (t) => {
+  t.setTimeout(STATES * 1000) // a third of a second each, if nothing else is at work
   const sandbox = await Sandbox.create(t)
   const recording = await record(sandbox)
   const operations = recording.operations.map(({ operation }) => operation)
