@@ -6,6 +6,7 @@
 #include "combinations.h"
 #include "digest.h"
 #include "join.h"
+#include "live.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -42,6 +43,7 @@ struct learn {
   struct filtered filtered;
   struct stream stream;
   struct record record;
+  volatile struct live *live;
   struct combinations combinations;
   struct tasks tasks;
   struct digest digest;
@@ -64,6 +66,13 @@ void learn_follow(struct learn *learn);
    looked for if `denied`, or once there may be a filter. */
 struct ebpf;
 void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
+
+/* For whoever looks meanwhile: the calls that the record has. */
+static inline void learn_show(struct learn *learn) {
+  learn->live->calls = learn->record.calls;
+  learn->live->lost = learn->record.lost + learn->escaped + learn->lost_tasks;
+  learn->live->partial = learn->filtered.passed;
+}
 
 /* Lines of the stream (learn.c) */
 void learn_line_exec(struct learn *learn);
