@@ -55,15 +55,27 @@ struct arch_kernel {
 };
 extern const struct arch_kernel arch_kernel;
 
-/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
-   ABI. */
+/* Calls of each ABI, for that trial, a native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
+   ABI. Where 64-bit code cannot make a compat call, a program is executed for those, and the process ends with it:
+   arch_samples_end. arch_prepare_samples() does beforehand what takes calls of its own. */
 extern const struct arch_call arch_samples[];
 extern const int arch_sample_count;
+extern const bool arch_samples_end;
+void arch_prepare_samples(void);
 void arch_make_sample(int index);
 
 /* Registers of a stopped tracee, for calls executed on its behalf. */
 struct arch_registers {
+#ifdef __aarch64__
+  union {
+    struct user_regs_struct native;
+    uint32_t compat[18]; /* r0 to r15, cpsr, orig_r0 */
+  };
+  int32_t number; /* of the call that the tracee is in; -1: none */
+  bool is_compat;
+#else
   struct user_regs_struct native;
+#endif
 };
 
 int arch_get_registers(pid_t tid, struct arch_registers *registers);
@@ -78,8 +90,16 @@ uint64_t arch_stack_pointer(const struct arch_registers *registers);
 /* The bytes below the stack pointer that code may use without moving it. */
 enum { ARCH_RED_ZONE = 128 };
 
-/* The system call instruction of the tracee's mode, and its length. */
-const unsigned char *arch_call_instruction(bool compat, size_t *length);
+/* The system call instruction of the tracee's mode, its length, and what its address must be a multiple of. */
+struct arch_instruction {
+  unsigned char bytes[4];
+  size_t length, alignment;
+};
+struct arch_instruction arch_call_instruction(bool compat);
+
+/* Where one may be written and executed if the tracee's program has none: within an aligned 64-bit word close to where the tracee
+   is. */
+uint64_t arch_spare_place(const struct arch_registers *registers);
 
 enum arch_remote_call { ARCH_CALL_MMAP, ARCH_CALL_MUNMAP, ARCH_CALL_PRCTL, ARCH_CALL_SECCOMP };
 int32_t arch_remote_number(enum arch_remote_call call, bool compat);

@@ -64,28 +64,6 @@ enum arch_clone arch_clone_kind(const struct arch_call *call) {
 uint32_t arch_audit(int abi) { return abi == X86 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64; }
 uint32_t arch_number_base(int abi) { return abi == X32 ? X32_SYSCALL_BIT : 0; }
 
-/* The numbers of prctl and seccomp, from the same headers. */
-static bool is_prctl(const struct arch_call *call) { return call->nr == (call->abi == X86 ? 172 : 157); }
-static bool is_seccomp(const struct arch_call *call) { return call->nr == (call->abi == X86 ? 354 : 317); }
-
-enum arch_watch arch_watch(const struct arch_call *call) {
-  if (is_prctl(call)) return ARCH_WATCH_SET_SECCOMP;
-  if (is_seccomp(call)) return ARCH_WATCH_ALWAYS;
-  switch (arch_clone_kind(call)) {
-    case ARCH_CLONE_FLAGS_FIRST:
-      return ARCH_WATCH_UNTRACED;
-    case ARCH_CLONE3: /* its flags are in memory */
-      return ARCH_WATCH_ALWAYS;
-    default:
-      return ARCH_WATCH_NEVER;
-  }
-}
-
-bool arch_sets_filter(const struct arch_call *call, uint64_t first) {
-  if (is_prctl(call)) return (uint32_t)first == KERNEL_PR_SET_SECCOMP;
-  return is_seccomp(call) && ((uint32_t)first == SECCOMP_SET_MODE_FILTER || (uint32_t)first == SECCOMP_SET_MODE_STRICT);
-}
-
 /* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct
    begins with struct thread_info: unsigned long flags, unsigned long syscall_work (since Linux 5.11), u32 status, with
    TS_COMPAT in it (arch/x86/include/asm/thread_info.h). */
@@ -108,6 +86,8 @@ const struct arch_kernel arch_kernel = {
 /* getppid, and getpid in the other ABIs. A kernel without x32 knows no such call, but sees it. */
 const struct arch_call arch_samples[] = {{X86_64, 110}, {X32, 39}, {X86, 20}};
 const int arch_sample_count = 3;
+const bool arch_samples_end = false;
+void arch_prepare_samples(void) {}
 
 void arch_make_sample(int index) {
   long number = arch_samples[index].nr;
@@ -137,12 +117,12 @@ bool arch_is_compat(const struct arch_registers *registers) { return registers->
 uint64_t arch_instruction_pointer(const struct arch_registers *registers) { return registers->native.rip; }
 uint64_t arch_stack_pointer(const struct arch_registers *registers) { return registers->native.rsp; }
 
-const unsigned char *arch_call_instruction(bool compat, size_t *length) {
-  static const unsigned char syscall_instruction[] = {0x0f, 0x05};
-  static const unsigned char int_80[] = {0xcd, 0x80};
-  *length = 2;
+struct arch_instruction arch_call_instruction(bool compat) {
+  static const struct arch_instruction syscall_instruction = {{0x0f, 0x05}, 2, 1}, int_80 = {{0xcd, 0x80}, 2, 1};
   return compat ? int_80 : syscall_instruction;
 }
+
+uint64_t arch_spare_place(const struct arch_registers *registers) { return registers->native.rip & ~(uint64_t)7; }
 
 int32_t arch_remote_number(enum arch_remote_call call, bool compat) {
   switch (call) {

@@ -1,4 +1,4 @@
-/* learn: options, the start of the daemon, and the lines of its stream except those about calls (record.c). */
+/* learn: options, and the start of the daemon. */
 #include "learn.h"
 
 #include "commands.h"
@@ -16,11 +16,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 enum {
-  PROTOCOL = 1,
   PREALLOCATE = 65536,
   PATIENCE = 1000, /* README.md, "ptrace-adaptive" */
 };
@@ -64,144 +62,14 @@ struct arguments {
   bool denied;
 };
 
-/* By enum learn_backend; the record and the policy name them so. */
-static const char *const backends[] = {"auto",         "ebpf",            "ptrace-syscall",
-                                       "ptrace-trace", "ptrace-adaptive", "ptrace-known"};
-
 static bool parse_backend(const char *text, enum learn_backend *backend) {
-  for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
-    if (strcmp(text, backends[i]) != 0) continue;
+  for (size_t i = 0; i < LEARN_BACKENDS; i++) {
+    if (strcmp(text, learn_backend_names[i]) != 0) continue;
     *backend = (enum learn_backend)i;
     return true;
   }
   message_usage("--backend %s: expected auto, ebpf, ptrace-syscall, ptrace-trace, ptrace-adaptive or ptrace-known", text);
   return false;
-}
-
-void learn_line_exec(struct learn *learn) {
-  char buffer[32768];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"exec\",\"exe\":");
-  text_json_string(&line, learn->exe);
-  text_bytes(&line, "}", 1);
-  stream_line(&learn->stream, &line);
-}
-
-void learn_line_program(struct learn *learn, const char *sha256) {
-  char buffer[32768];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"program\",\"exe\":");
-  text_json_string(&line, learn->exe);
-  text_format(&line, ",\"sha256\":\"%s\"}", sha256);
-  stream_line(&learn->stream, &line);
-}
-
-/* Calls of one ABI that pass unseen from here on. */
-void learn_line_known(struct learn *learn, int abi) {
-  char buffer[8192];
-  struct text line = TEXT_ON(buffer);
-  const char *separator = "";
-  text_format(&line, "{\"event\":\"known\",\"arch\":\"%s\",\"numbers\":[", arch_abi_names[abi]);
-  for (int nr = 0; nr < ALLOW_NUMBERS; nr++) {
-    if (!learn->filtered.pass.pass[abi][nr]) continue;
-    text_format(&line, "%s%d", separator, nr);
-    separator = ",";
-  }
-  text_bytes(&line, "]}", 2);
-  if (*separator) stream_line(&learn->stream, &line);
-}
-
-void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
-  char buffer[128];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"warn\",\"code\":\"%s\",\"tid\":%d}", code, tid);
-  stream_line(&learn->stream, &line);
-}
-
-static void add_exit(struct learn *learn, struct text *line) {
-  if (!learn->init_ended || learn->init_end.kind == WAIT_STOPPED) text_format(line, "\"exit\":null");
-  else if (learn->init_end.kind == WAIT_EXITED) text_format(line, "\"exit\":{\"code\":%d}", learn->init_end.code);
-  else text_format(line, "\"exit\":{\"signal\":%d}", learn->init_end.signal);
-}
-
-void learn_line_init_exit(struct learn *learn, uint64_t tasks) {
-  char buffer[256];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"init-exit\",\"time\":");
-  text_json_now(&line);
-  text_bytes(&line, ",", 1);
-  add_exit(learn, &line);
-  text_format(&line, ",\"tasks\":%llu}", (unsigned long long)tasks);
-  stream_line(&learn->stream, &line);
-}
-
-/* The backend as it turned out: without a filter, each call was seen. Calls that may have passed unseen were made at least as often as was
-   counted. */
-static void add_backend(const struct learn *learn, struct text *line) {
-  bool as_said = learn->backend == LEARN_EBPF || learn->filtered.installed > 0;
-  text_format(line, ",\"backend\":\"%s\"", backends[as_said ? learn->backend : LEARN_PTRACE_SYSCALL]);
-  text_format(line, ",\"counts\":\"%s\",\"otherFilters\":%s", learn->filtered.passed ? "at-least" : "exact",
-              learn->filtered.others ? "true" : "false");
-}
-
-void learn_line_finish(struct learn *learn, const char *reason) {
-  char buffer[512];
-  struct text line = TEXT_ON(buffer);
-  const struct record *record = &learn->record;
-  bool complete = strcmp(reason, "exited") == 0 && learn->recording && learn->init_ended && learn->escaped == 0 &&
-                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0 && !learn->filtered.others;
-  text_format(&line, "{\"event\":\"finish\",\"ended\":");
-  text_json_now(&line);
-  text_bytes(&line, ",", 1);
-  add_exit(learn, &line);
-  text_format(&line, ",\"complete\":%s,\"reason\":\"%s\",\"calls\":%llu,\"distinct\":%llu,\"tasks\":%llu",
-              complete ? "true" : "false", reason, (unsigned long long)record->calls,
-              (unsigned long long)record->distinct, (unsigned long long)(learn->recording ? learn->born : 0));
-  add_backend(learn, &line);
-  text_format(&line, ",\"lost\":{\"tasks\":%llu,\"writes\":%llu,\"calls\":%llu}}",
-              (unsigned long long)(learn->escaped + learn->lost_tasks), (unsigned long long)learn->stream.failed,
-              (unsigned long long)record->lost);
-  stream_line(&learn->stream, &line);
-}
-
-static bool line_hello(struct learn *learn, const struct arguments *arguments) {
-  char buffer[8192], boot[64] = "";
-  struct text line = TEXT_ON(buffer);
-  struct utsname name;
-  uname(&name);
-  procfs_read("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-  text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
-  if (arguments->run_id) text_json_string(&line, arguments->run_id);
-  else text_format(&line, "null");
-  text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", backends[learn->backend],
-              learn->combinations.wanted ? "args" : "names");
-  text_json_string(&line, name.release);
-  text_format(&line, ",\"machine\":");
-  text_json_string(&line, name.machine);
-  text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
-              (unsigned long long)procfs_own_start());
-  text_json_string(&line, boot);
-  if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
-  text_format(&line, ",\"started\":");
-  text_json_now(&line);
-  text_bytes(&line, "}", 1);
-  return stream_line(&learn->stream, &line);
-}
-
-static bool line_no_ebpf(struct learn *learn, const char *reason) {
-  char buffer[1024];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"warn\",\"code\":\"no-ebpf\",\"reason\":");
-  text_json_string(&line, reason);
-  text_bytes(&line, "}", 1);
-  return stream_line(&learn->stream, &line);
-}
-
-static bool line_attached(struct learn *learn) {
-  char buffer[64];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"attached\",\"threads\":%zu}", learn->tasks.count);
-  return stream_line(&learn->stream, &line);
 }
 
 static void create_stream(struct learn *learn, const struct arguments *arguments) {
@@ -277,7 +145,7 @@ static void run(void *context) {
   /* Attach before the file is made: only then does a failure leave none behind. */
   attach(&learn);
   create_stream(&learn, arguments);
-  if (!line_hello(&learn, arguments) || (*no_ebpf && !line_no_ebpf(&learn, no_ebpf)) || !line_attached(&learn)) {
+  if (!learn_line_hello(&learn, arguments->run_id) || (*no_ebpf && !learn_line_no_ebpf(&learn, no_ebpf)) || !learn_line_attached(&learn)) {
     int error = errno;
     unlink(arguments->output);
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
@@ -290,35 +158,23 @@ static void run(void *context) {
 
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
-      {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
+      OPTION_TARGET,
+      OPTION_HELP,
+      {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"arguments", required_argument, NULL, 'g'},
       {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
-      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
   static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS};
   static struct state state;
-  bool from_state = false, joining = false;
-  int option;
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
-      case 'p':
-        if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
-        break;
-      case 's':
-        from_state = true;
-        break;
-      case 'J':
-        joining = true;
-        break;
-      case 'C':
-        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
-        break;
       case 'o':
         arguments.output = optarg;
         break;
@@ -351,19 +207,15 @@ int learn_command(int argc, char **argv) {
       case 'a':
         if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;
         break;
-      case 'h':
-        return option_help(help);
       default:
-        return option_unknown(argv);
+        if (!option_take(option, argv, help, &target, &status)) return status;
     }
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
-  if (joining != (arguments.joined != 0) || (joining && from_state))
-    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
+  if (option_target_end(argc, argv, &target) != 0) return EXIT_USAGE;
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
   if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
-  if (from_state && !state_read(&state)) return EXIT_FAILED;
-  if (from_state) arguments.pid = state.pid;
+  if (target.from_state && !state_read(&state)) return EXIT_FAILED;
+  arguments.pid = target.from_state ? state.pid : target.pid;
+  arguments.joined = target.container;
   return daemon_start(run, &arguments);
 }

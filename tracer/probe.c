@@ -202,13 +202,11 @@ static int probe(void) {
 }
 
 int probe_command(int argc, char **argv) {
-  static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
-  int option;
+  static const struct option options[] = {OPTION_HELP, {0}};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    if (option == 'h') return option_help(help);
-    return option_unknown(argv);
+    if (!option_take(option, argv, help, NULL, &status)) return status;
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  return probe();
+  return option_end(argc, argv) != 0 ? EXIT_USAGE : probe();
 }
