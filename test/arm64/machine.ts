@@ -65,4 +65,6 @@ function stepOf(console: string, index: number): Step {
 }
 
 export const contentOf = async (directory: string, names: readonly string[]): Promise<Record<string, Uint8Array>> =>
-  Object.fromEntries(await Promise.all(names.map(async (name) => [`bin/${name}`, await readFile(join(directory, name))])))
+  Object.fromEntries(
+    await Promise.all(names.map(async (name) => [`bin/${name}`, await readFile(join(directory, name))])),
+  )
