@@ -60,6 +60,7 @@ static void note_call(struct learn *learn, struct task *task, pid_t tid, const s
   combinations_record(&learn->combinations, &learn->stream, &call, info->entry.args);
   record_call(&learn->record, &call);
   if (learn->paths.wanted) begin_paths(learn, task, &call, info->entry.args);
+  learn_show(learn);
   enum arch_clone kind = arch_clone_kind(&call);
   if (kind != ARCH_NO_CLONE) begin_clone(learn, tid, kind, info->entry.args[0]);
   if (task && arch_sets_filter(&call, info->entry.args[0]))

@@ -134,6 +134,7 @@ static void run(void *context) {
   char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
+  learn.live = live_open();
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);
