@@ -1,6 +1,7 @@
 /* bpf(2): maps, programs, tracepoints. */
 #include "ebpf.h"
 #include "ebpf_code.h"
+#include "ebpf_layout.h"
 #include "procfs.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@ static const char *const tracepoints[EBPF_PROGRAMS] = {
     [EBPF_NEW_TASK] = "task_newtask",
     [EBPF_END_TASK] = "sched_process_exit",
     [EBPF_EXEC] = "sched_process_exec",
+    [EBPF_CAPTURE] = "sys_exit",
+    [EBPF_CAPTURE_EXEC] = "sched_process_exec",
 };
 
 /* The helpers that read kernel memory ask for a license that the kernel takes for compatible with its own
@@ -60,6 +63,14 @@ static bool create_argument_maps(struct ebpf *ebpf) {
                              BPF_F_MMAPABLE);
   ebpf->wanted = create_map("oci_wanted", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_wanted) * EBPF_SLOTS, 1, BPF_F_MMAPABLE);
   return ebpf->combinations >= 0 && ebpf->journal >= 0 && ebpf->wanted >= 0;
+}
+
+static bool create_capture_maps(struct ebpf *ebpf) {
+  size_t shapes = sizeof(struct ebpf_shape) * (EBPF_SLOTS + 1);
+  ebpf->shapes = create_map("oci_shapes", BPF_MAP_TYPE_ARRAY, 4, shapes, 1, BPF_F_MMAPABLE);
+  ebpf->pieces = create_map("oci_pieces", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_capture), ebpf->processors, 0);
+  ebpf->ring = create_map("oci_ring", BPF_MAP_TYPE_RINGBUF, 0, 0, EBPF_RING, 0);
+  return ebpf->shapes >= 0 && ebpf->pieces >= 0 && ebpf->ring >= 0;
 }
 
 static size_t counts_size(const struct ebpf *ebpf) { return sizeof(struct ebpf_counts) * rows(ebpf); }
@@ -147,6 +158,7 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, bool arguments
   /* Without BTF the kernel refuses programs that read its structures directly; the helper is slower. */
   ebpf->direct = true;
   for (int i = 0; i < EBPF_PROGRAMS; i++) {
+    if ((i == EBPF_CAPTURE || i == EBPF_CAPTURE_EXEC) && !ebpf->layout) continue;
     ebpf->programs[i] = load(ebpf, i, init);
     if (ebpf->programs[i] < 0 && i == EBPF_ENTER) {
       ebpf->direct = false;
@@ -160,7 +172,7 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, bool arguments
   for (int i = EBPF_PROGRAMS - 1; i >= 0; i--) {
     char what[64];
     snprintf(what, sizeof what, "cannot attach to tracepoint %s", tracepoints[i] ? tracepoints[i] : "");
-    if (tracepoints[i] && !attach(ebpf, i)) return fail(reason, size, what);
+    if (tracepoints[i] && ebpf->programs[i] >= 0 && !attach(ebpf, i)) return fail(reason, size, what);
   }
   return ebpf_self_test(ebpf, reason, size);
 }
@@ -197,7 +209,8 @@ static void want_all(struct ebpf *ebpf, const struct combinations *combinations)
 }
 
 bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, const struct combinations *wanted, char *reason, size_t size) {
-  *ebpf = (struct ebpf){.tasks = -1, .counts = -1, .odd = -1, .state = -1, .combinations = -1, .journal = -1, .wanted = -1};
+  *ebpf = (struct ebpf){.tasks = -1, .counts = -1, .odd = -1, .state = -1, .combinations = -1, .journal = -1, .wanted = -1,
+                        .shapes = -1, .pieces = -1, .ring = -1};
   for (int i = 0; i < EBPF_PROGRAMS; i++) ebpf->programs[i] = ebpf->links[i] = -1;
   if (set_up(ebpf, init, tasks, wanted->wanted, reason, size)) {
     want_all(ebpf, wanted);
@@ -219,7 +232,8 @@ void ebpf_close(struct ebpf *ebpf) {
   unmap_one(ebpf->all_state, sizeof(struct ebpf_state));
   unmap_one(ebpf->all_combinations, JOURNAL_SIZE);
   unmap_one(ebpf->all_wanted, WANTED_SIZE);
-  int *maps[] = {&ebpf->tasks, &ebpf->counts, &ebpf->odd, &ebpf->state, &ebpf->combinations, &ebpf->journal, &ebpf->wanted};
+  int *maps[] = {&ebpf->tasks, &ebpf->counts, &ebpf->odd, &ebpf->state, &ebpf->combinations, &ebpf->journal, &ebpf->wanted,
+                 &ebpf->shapes, &ebpf->pieces, &ebpf->ring};
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) close_one(maps[i]);
 }
 
