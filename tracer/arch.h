@@ -22,6 +22,9 @@ struct arch_call {
 /* From PTRACE_GET_SYSCALL_INFO's arch (AUDIT_ARCH_*) and nr. False: an ABI that this file does not know. */
 bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call);
 
+/* The size of a pointer in the structures of the ABI. */
+size_t arch_pointer_size(int abi);
+
 /* Does the call create a task, and which of its arguments tells the clone flags? */
 enum arch_clone { ARCH_NO_CLONE, ARCH_FORK, ARCH_CLONE_FLAGS_FIRST, ARCH_CLONE3 };
 enum arch_clone arch_clone_kind(const struct arch_call *call);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int abi_of(const char *name, size_t length) {
+int combinations_abi(const char *name, size_t length) {
   for (int abi = 0; abi < arch_abi_count; abi++) {
     if (strlen(arch_abi_names[abi]) == length && memcmp(arch_abi_names[abi], name, length) == 0) return abi;
   }
@@ -13,7 +13,7 @@ static int abi_of(const char *name, size_t length) {
 bool combinations_parse(struct combinations *combinations, const char *text) {
   for (;;) {
     const char *colon = strchr(text, ':');
-    int abi = colon ? abi_of(text, (size_t)(colon - text)) : -1;
+    int abi = colon ? combinations_abi(text, (size_t)(colon - text)) : -1;
     if (abi < 0 || colon[1] < '0' || colon[1] > '9') return false;
     char *end;
     unsigned long number = strtoul(colon + 1, &end, 10);

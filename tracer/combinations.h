@@ -27,6 +27,9 @@ struct combinations {
   uint32_t used;
 };
 
+/* The index of the ABI with this name; -1: none. */
+int combinations_abi(const char *name, size_t length);
+
 /* "ABI:NUMBER:MASK,...", as in x86_64:41:7 (socket: arguments 0, 1 and 2). False: it is something else. */
 bool combinations_parse(struct combinations *combinations, const char *text);
 

@@ -5,6 +5,7 @@
 
 #include "arch.h"
 #include "combinations.h"
+#include "paths.h"
 #include "record.h"
 
 #include <stdbool.h>
@@ -66,19 +67,23 @@ enum ebpf_step {
   EBPF_STEP_WORKING, /* the same, without an argument */
   EBPF_STEP_OPENED,  /* what the result leads to */
   EBPF_STEP_BYTES,   /* memory at argument `place`, `size` bytes */
+  EBPF_STEP_ADDRESS, /* memory at argument `place`, as many bytes as argument `size` says */
+  EBPF_STEP_HEADERS, /* as many struct msghdr at argument `place` as argument `size` says, and the addresses that they name */
+  EBPF_STEP_NARROW_HEADERS, /* ... of a 32-bit ABI */
+  EBPF_STEP_SOCKETCALL, /* what socketcall(2) is called with, and addresses, as above */
   EBPF_STEP_KERNEL_TEXT, /* the string that is in the kernel's memory */
   EBPF_STEP_EXECUTED,    /* the file that the task executes */
 };
 enum { EBPF_STEPS = 4 };
 struct ebpf_shape {
   uint32_t condition;         /* 1 more than the index of an argument that must not be 0 */
-  uint32_t steps[EBPF_STEPS]; /* enum ebpf_step, place << 8, size << 16 */
+  uint32_t steps[EBPF_STEPS]; /* enum ebpf_step, place << 8, size << 16 (an argument: 1 more than its index, 0: the number 1) */
   uint32_t spare[3];
 };
 
 /* What the programs capture, in pieces: those of a call are followed by one with EBPF_CALL_END. A processor's pieces have numbers. */
 enum ebpf_piece { EBPF_PIECE_TEXT, EBPF_PIECE_LINK, EBPF_PIECE_BYTES, EBPF_PIECE_END };
-enum { EBPF_PIECE_DATA = 4096, EBPF_PIECE_SPARE = 256, EBPF_BYTES_MAX = 256 };
+enum { EBPF_PIECE_DATA = 4096, EBPF_PIECE_SPARE = 256, EBPF_ADDRESS = 128 /* struct sockaddr_storage */, EBPF_HEADERS = 8 };
 struct ebpf_capture {
   uint64_t key;     /* an address, a descriptor or one of the names below; at the end, the result */
   uint32_t piece;   /* enum ebpf_piece */
@@ -134,6 +139,8 @@ struct ebpf {
   volatile struct ebpf_state *all_state;
   volatile struct ebpf_combination *all_combinations;
   volatile struct ebpf_wanted *all_wanted;
+  volatile struct ebpf_shape *all_shapes;
+  struct ebpf_pieces *reader; /* ebpf_pieces.c */
   uint64_t sights; /* those that have been read */
   uint32_t taken;  /* combinations before this one have been read */
   bool early;      /* some call could not be recorded yet */
@@ -151,7 +158,13 @@ enum { EBPF_TASKS = 16384 /* live tasks that there is room for, if nothing else 
 /* Load and attach for a container whose init is `init`, and prove in a child process that calls of each ABI, their arguments, new
    tasks, ends and denied calls are recorded as they should. Where that fails, the reason is in `reason` and nothing is left behind.
    The watch begins at the next execve of init. */
-bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, const struct combinations *wanted, char *reason, size_t size);
+struct ebpf_options {
+  pid_t init;
+  uint32_t tasks;                          /* room for so many at a time */
+  const struct combinations *combinations; /* arguments are recorded if these are wanted */
+  const struct paths *paths;               /* the same */
+};
+bool ebpf_open(struct ebpf *ebpf, const struct ebpf_options *options, char *reason, size_t size);
 
 /* Stop watching. Ends with the process as well. */
 void ebpf_close(struct ebpf *ebpf);
@@ -167,7 +180,12 @@ void ebpf_misses(const struct ebpf *ebpf, uint64_t *calls, uint64_t *tasks);
    to be read again soon. */
 bool ebpf_read(struct ebpf *ebpf, struct record *record, struct combinations *combinations, bool all);
 
+/* What calls with paths name. Returns whether there was something new. The last time it writes the line of what is missing. */
+bool ebpf_pieces_read(struct ebpf *ebpf, struct paths *paths);
+void ebpf_pieces_finish(struct ebpf *ebpf, struct paths *paths);
+
 /* The parts of ebpf_open() */
+bool ebpf_pieces_open(struct ebpf *ebpf, const struct paths *paths);
 struct ebpf_code;
 union bpf_attr;
 bool ebpf_write_program(enum ebpf_program which, const struct ebpf *ebpf, pid_t init, struct ebpf_code *code);

@@ -10,7 +10,10 @@
 enum { STEP_INDEX = BPF_REG_6, ENTRY = BPF_REG_7, MOUNT = BPF_REG_8, PIECE = BPF_REG_9 };
 
 /* The stack, in place of what counting has there. REGS and SCRATCH are the same. */
-enum { SHAPE = WANTED, ARGUMENTS = -120, STEP = -128, VALUE = -136, DEPTH = -144, LINKS = -160, RESULT = -168, COPY_END = -168 };
+enum {
+  SHAPE = WANTED, ARGUMENTS = -120, ONE = -128, VALUE = -136, DEPTH = -144, LINKS = -160, RESULT = -168, MESSAGES = -176, ROUND = -184,
+  STEP = -192, COPY_END = -192,
+};
 
 enum { DEPTH_MOST = 48 /* components and mounts of a name */, WAKE_EACH = 64 /* calls: then the tracer is woken */ };
 
@@ -30,7 +33,7 @@ static void set_field(struct ebpf_code *code, enum ebpf_size size, int field, in
   ebpf_store(code, size, PIECE, field, BPF_REG_1);
 }
 
-/* ARGUMENTS from the copy of the registers; the place before the first and the two behind the sixth stay 0. */
+/* ARGUMENTS from the copy of the registers; the two places behind the sixth stay 0, and the one before the first is ONE. */
 static void gather(struct ebpf_code *code, enum ebpf_size size, const int offsets[6]) {
   for (int i = 0; i < 6; i++) {
     ebpf_load(code, size, BPF_REG_1, BPF_REG_10, copy() + offsets[i]);
@@ -40,7 +43,9 @@ static void gather(struct ebpf_code *code, enum ebpf_size size, const int offset
 
 static void no_arguments(struct ebpf_code *code) {
   ebpf_set(code, BPF_REG_1, 0);
-  for (int i = -1; i < 8; i++) ebpf_store(code, EBPF_64, BPF_REG_10, ARGUMENTS + 8 * i, BPF_REG_1);
+  for (int i = 0; i < 8; i++) ebpf_store(code, EBPF_64, BPF_REG_10, ARGUMENTS + 8 * i, BPF_REG_1);
+  ebpf_set(code, BPF_REG_1, 1);
+  ebpf_store(code, EBPF_64, BPF_REG_10, ONE, BPF_REG_1);
 }
 
 /* PIECE = the processor's piece, for the slot in r1. */
@@ -56,6 +61,20 @@ static void find_piece(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_load(code, EBPF_32, BPF_REG_1, BPF_REG_10, SCRATCH);
   ebpf_store(code, EBPF_32, PIECE, FIELD(processor), BPF_REG_1);
   set_field(code, EBPF_8, FIELD(data), 0);
+}
+
+/* Send the piece, with its number. */
+static void emit(struct ebpf_code *code, const struct ebpf *ebpf, int flags) {
+  ebpf_load(code, EBPF_32, BPF_REG_1, PIECE, FIELD(number));
+  ebpf_do(code, BPF_ADD, BPF_REG_1, 1);
+  ebpf_store(code, EBPF_32, PIECE, FIELD(number), BPF_REG_1);
+  ebpf_load(code, EBPF_32, BPF_REG_3, PIECE, FIELD(length));
+  ebpf_if(code, BPF_JGT, BPF_REG_3, EBPF_PIECE_DATA + EBPF_PIECE_SPARE, LOST);
+  ebpf_do(code, BPF_ADD, BPF_REG_3, FIELD(data));
+  ebpf_move(code, BPF_REG_2, PIECE);
+  ebpf_map(code, BPF_REG_1, ebpf->ring);
+  ebpf_set(code, BPF_REG_4, flags);
+  ebpf_call(code, BPF_FUNC_ringbuf_output);
 }
 
 /* r2 = the shape of the slot in r1, also at SHAPE; r1 stays as it is. */
@@ -92,38 +111,132 @@ static void next_step(struct ebpf_code *code) {
 static void branch(struct ebpf_code *code) {
   static const int labels[] = {[EBPF_STEP_TEXT] = TEXT,     [EBPF_STEP_BASE] = LINK,   [EBPF_STEP_WORKING] = WORKING,
                                [EBPF_STEP_OPENED] = OPENED, [EBPF_STEP_BYTES] = BYTES, [EBPF_STEP_KERNEL_TEXT] = KERNEL_TEXT,
-                               [EBPF_STEP_EXECUTED] = EXECUTED};
+                               [EBPF_STEP_EXECUTED] = EXECUTED, [EBPF_STEP_ADDRESS] = ADDRESS, [EBPF_STEP_HEADERS] = HEADERS,
+                               [EBPF_STEP_NARROW_HEADERS] = NARROW_HEADERS, [EBPF_STEP_SOCKETCALL] = SOCKETCALL};
   ebpf_do(code, BPF_AND, BPF_REG_1, 0xff);
   for (int step = EBPF_STEP_TEXT; step <= EBPF_STEP_EXECUTED; step++) ebpf_if(code, BPF_JEQ, BPF_REG_1, step, labels[step]);
   ebpf_jump(code, STEPS);
 }
 
+static void read_piece(struct ebpf_code *code, int helper) {
+  ebpf_move(code, BPF_REG_1, PIECE);
+  ebpf_do(code, BPF_ADD, BPF_REG_1, FIELD(data));
+  ebpf_load(code, EBPF_64, BPF_REG_3, BPF_REG_10, VALUE);
+  ebpf_call(code, helper);
+}
+
 /* A string of the task's, or of the kernel's. One that cannot be read is empty; its length counts the NUL. */
 static void text(struct ebpf_code *code, int helper) {
   set_field(code, EBPF_32, FIELD(piece), EBPF_PIECE_TEXT);
-  ebpf_move(code, BPF_REG_1, PIECE);
-  ebpf_do(code, BPF_ADD, BPF_REG_1, FIELD(data));
-  ebpf_set(code, BPF_REG_2, EBPF_PIECE_DATA);
-  ebpf_load(code, EBPF_64, BPF_REG_3, BPF_REG_10, VALUE);
-  ebpf_call(code, helper);
+  ebpf_set(code, BPF_REG_2, EBPF_PIECE_DATA + 1); /* full: it is longer */
+  read_piece(code, helper);
   ebpf_if(code, BPF_JSLT, BPF_REG_0, 1, NO_TEXT);
   ebpf_store(code, EBPF_32, PIECE, FIELD(length), BPF_REG_0);
   ebpf_jump(code, EMIT);
 }
 
+/* r2 = argument n + 1 for n in the step's size, or 1 for 0. */
+static void second_argument(struct ebpf_code *code) {
+  ebpf_load(code, EBPF_64, BPF_REG_2, BPF_REG_10, STEP);
+  ebpf_do(code, BPF_RSH, BPF_REG_2, 16 - 3);
+  ebpf_do(code, BPF_AND, BPF_REG_2, 7 << 3);
+  ebpf_move(code, BPF_REG_3, BPF_REG_10);
+  ebpf_do_register(code, BPF_ADD, BPF_REG_3, BPF_REG_2);
+  ebpf_load(code, EBPF_64, BPF_REG_2, BPF_REG_3, ARGUMENTS - 8);
+  ebpf_truncate(code, BPF_REG_2);
+}
+
+/* Memory at VALUE: of a certain size, or an address whose length is in r2. */
 static void bytes(struct ebpf_code *code) {
+  ebpf_label(code, ADDRESS);
+  second_argument(code);
+  ebpf_label(code, ADDRESS_AT);
+  ebpf_if(code, BPF_JLE, BPF_REG_2, EBPF_ADDRESS, BYTES_AT);
+  ebpf_set(code, BPF_REG_2, EBPF_ADDRESS);
+  ebpf_jump(code, BYTES_AT);
   ebpf_label(code, BYTES);
-  set_field(code, EBPF_32, FIELD(piece), EBPF_PIECE_BYTES);
   ebpf_load(code, EBPF_64, BPF_REG_2, BPF_REG_10, STEP);
   ebpf_do(code, BPF_RSH, BPF_REG_2, 16);
-  ebpf_do(code, BPF_AND, BPF_REG_2, EBPF_BYTES_MAX - 1);
+  ebpf_do(code, BPF_AND, BPF_REG_2, EBPF_ADDRESS - 1);
+  ebpf_label(code, BYTES_AT);
+  set_field(code, EBPF_32, FIELD(piece), EBPF_PIECE_BYTES);
+  ebpf_store(code, EBPF_32, PIECE, FIELD(length), BPF_REG_2);
+  ebpf_load(code, EBPF_64, BPF_REG_1, BPF_REG_10, VALUE);
+  ebpf_store(code, EBPF_64, PIECE, FIELD(key), BPF_REG_1);
+  read_piece(code, BPF_FUNC_probe_read_user);
+  ebpf_if(code, BPF_JNE, BPF_REG_0, 0, NO_TEXT);
+  ebpf_jump(code, EMIT);
+}
+
+/* struct msghdr begins with a pointer and a length, and stands first in struct mmsghdr (<linux/socket.h>): r3 and r2. */
+static void read_headers(struct ebpf_code *code, const struct ebpf *ebpf, bool narrow) {
+  int pointer = narrow ? 4 : 8, all = narrow ? 32 : 64;
+  ebpf_label(code, narrow ? NARROW_HEADERS : HEADERS);
+  second_argument(code);
+  if (narrow) ebpf_label(code, SOCKETCALL_MESSAGES);
+  ebpf_store(code, EBPF_64, BPF_REG_10, MESSAGES, BPF_REG_2);
+  ebpf_set(code, BPF_REG_1, 0);
+  ebpf_store(code, EBPF_64, BPF_REG_10, ROUND, BPF_REG_1);
+  ebpf_label(code, narrow ? NARROW_HEADER : HEADER);
+  ebpf_load(code, EBPF_64, BPF_REG_1, BPF_REG_10, ROUND);
+  ebpf_if(code, BPF_JGE, BPF_REG_1, EBPF_HEADERS, STEPS);
+  ebpf_load(code, EBPF_64, BPF_REG_2, BPF_REG_10, MESSAGES);
+  ebpf_if_register(code, BPF_JGE, BPF_REG_1, BPF_REG_2, STEPS);
+  ebpf_do(code, BPF_ADD, BPF_REG_1, 1);
+  ebpf_store(code, EBPF_64, BPF_REG_10, ROUND, BPF_REG_1);
+  set_field(code, EBPF_32, FIELD(piece), EBPF_PIECE_BYTES);
+  set_field(code, EBPF_32, FIELD(length), pointer + 4);
+  ebpf_load(code, EBPF_64, BPF_REG_1, BPF_REG_10, VALUE);
+  ebpf_store(code, EBPF_64, PIECE, FIELD(key), BPF_REG_1);
+  ebpf_set(code, BPF_REG_2, pointer + 4);
+  read_piece(code, BPF_FUNC_probe_read_user);
+  ebpf_if(code, BPF_JNE, BPF_REG_0, 0, NO_LINK);
+  emit(code, ebpf, BPF_RB_NO_WAKEUP);
+  ebpf_load(code, EBPF_64, BPF_REG_1, BPF_REG_10, VALUE);
+  ebpf_do(code, BPF_ADD, BPF_REG_1, all);
+  ebpf_store(code, EBPF_64, BPF_REG_10, VALUE, BPF_REG_1);
+  ebpf_load(code, narrow ? EBPF_32 : EBPF_64, BPF_REG_3, PIECE, FIELD(data));
+  ebpf_load(code, EBPF_32, BPF_REG_2, PIECE, FIELD(data) + pointer);
+  ebpf_if(code, BPF_JEQ, BPF_REG_3, 0, narrow ? NARROW_HEADER : HEADER);
+  ebpf_if(code, BPF_JEQ, BPF_REG_2, 0, narrow ? NARROW_HEADER : HEADER);
+  ebpf_if(code, BPF_JLE, BPF_REG_2, EBPF_ADDRESS, narrow ? NARROW_READ : HEADER_READ);
+  ebpf_set(code, BPF_REG_2, EBPF_ADDRESS);
+  ebpf_label(code, narrow ? NARROW_READ : HEADER_READ);
+  ebpf_store(code, EBPF_64, PIECE, FIELD(key), BPF_REG_3);
   ebpf_store(code, EBPF_32, PIECE, FIELD(length), BPF_REG_2);
   ebpf_move(code, BPF_REG_1, PIECE);
   ebpf_do(code, BPF_ADD, BPF_REG_1, FIELD(data));
-  ebpf_load(code, EBPF_64, BPF_REG_3, BPF_REG_10, VALUE);
   ebpf_call(code, BPF_FUNC_probe_read_user);
-  ebpf_if(code, BPF_JNE, BPF_REG_0, 0, NO_TEXT);
-  ebpf_jump(code, EMIT);
+  ebpf_if(code, BPF_JNE, BPF_REG_0, 0, narrow ? NARROW_HEADER : HEADER); /* the address is missing then */
+  emit(code, ebpf, BPF_RB_NO_WAKEUP);
+  ebpf_jump(code, narrow ? NARROW_HEADER : HEADER);
+}
+
+/* The numbers are those of SYS_* in <linux/net.h>; the arguments are unsigned longs of a 32-bit ABI. */
+static void socketcall(struct ebpf_code *code, const struct ebpf *ebpf) {
+  enum { BIND = 2, CONNECT = 3, SENDTO = 11, SENDMSG = 16, SENDMMSG = 20, SIZE = 6 * 4 };
+  ebpf_label(code, SOCKETCALL);
+  set_field(code, EBPF_32, FIELD(piece), EBPF_PIECE_BYTES);
+  set_field(code, EBPF_32, FIELD(length), SIZE);
+  ebpf_set(code, BPF_REG_2, SIZE);
+  read_piece(code, BPF_FUNC_probe_read_user);
+  ebpf_if(code, BPF_JNE, BPF_REG_0, 0, NO_LINK);
+  emit(code, ebpf, BPF_RB_NO_WAKEUP);
+  ebpf_load(code, EBPF_64, BPF_REG_1, BPF_REG_10, ARGUMENTS); /* which call: its first argument */
+  ebpf_load(code, EBPF_32, BPF_REG_3, PIECE, FIELD(data) + 4);
+  ebpf_load(code, EBPF_32, BPF_REG_2, PIECE, FIELD(data) + 8);
+  ebpf_store(code, EBPF_64, BPF_REG_10, VALUE, BPF_REG_3);
+  ebpf_if(code, BPF_JEQ, BPF_REG_1, BIND, ADDRESS_AT);
+  ebpf_if(code, BPF_JEQ, BPF_REG_1, CONNECT, ADDRESS_AT);
+  ebpf_if(code, BPF_JEQ, BPF_REG_1, SENDMMSG, SOCKETCALL_MESSAGES);
+  ebpf_set(code, BPF_REG_2, 1);
+  ebpf_if(code, BPF_JEQ, BPF_REG_1, SENDMSG, SOCKETCALL_MESSAGES);
+  ebpf_if(code, BPF_JNE, BPF_REG_1, SENDTO, NO_LINK);
+  ebpf_load(code, EBPF_32, BPF_REG_3, PIECE, FIELD(data) + 16);
+  ebpf_load(code, EBPF_32, BPF_REG_2, PIECE, FIELD(data) + 20);
+  ebpf_store(code, EBPF_64, BPF_REG_10, VALUE, BPF_REG_3);
+  ebpf_if(code, BPF_JEQ, BPF_REG_3, 0, NO_LINK);
+  ebpf_jump(code, ADDRESS_AT);
 }
 
 /* r1 = the current task's member. */
@@ -248,20 +361,6 @@ static void walk(struct ebpf_code *code, const struct ebpf_layout *layout) {
   ebpf_jump(code, WALK);
 }
 
-/* Send the piece, with its number. */
-static void emit(struct ebpf_code *code, const struct ebpf *ebpf, int flags) {
-  ebpf_load(code, EBPF_32, BPF_REG_1, PIECE, FIELD(number));
-  ebpf_do(code, BPF_ADD, BPF_REG_1, 1);
-  ebpf_store(code, EBPF_32, PIECE, FIELD(number), BPF_REG_1);
-  ebpf_load(code, EBPF_32, BPF_REG_3, PIECE, FIELD(length));
-  ebpf_if(code, BPF_JGT, BPF_REG_3, EBPF_PIECE_DATA + EBPF_PIECE_SPARE, LOST);
-  ebpf_do(code, BPF_ADD, BPF_REG_3, FIELD(data));
-  ebpf_move(code, BPF_REG_2, PIECE);
-  ebpf_map(code, BPF_REG_1, ebpf->ring);
-  ebpf_set(code, BPF_REG_4, flags);
-  ebpf_call(code, BPF_FUNC_ringbuf_output);
-}
-
 /* The last piece has the arguments. Every now and then the tracer is woken, that it may read before there is no more room. */
 static void end(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_label(code, STEPS_DONE);
@@ -304,12 +403,16 @@ static void take_steps(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_if(code, BPF_JEQ, BPF_REG_1, 0, NO_LINK);
   text(code, BPF_FUNC_probe_read_user_str);
   ebpf_label(code, KERNEL_TEXT);
+  set_field(code, EBPF_64, FIELD(key), 0);
   text(code, BPF_FUNC_probe_read_kernel_str);
   ebpf_label(code, NO_TEXT);
   set_field(code, EBPF_32, FIELD(length), 0);
   set_field(code, EBPF_8, FIELD(data), 0);
   ebpf_jump(code, EMIT);
   bytes(code);
+  read_headers(code, ebpf, false);
+  read_headers(code, ebpf, true);
+  socketcall(code, ebpf);
   begin_links(code, ebpf->layout);
   walk(code, ebpf->layout);
 

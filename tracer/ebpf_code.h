@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EBPF_CODE_MAX = 640, EBPF_LABELS_MAX = 64, EBPF_JUMPS_MAX = 128 };
+enum { EBPF_CODE_MAX = 896, EBPF_LABELS_MAX = 80, EBPF_JUMPS_MAX = 128 };
 
 struct ebpf_code {
   struct bpf_insn code[EBPF_CODE_MAX];

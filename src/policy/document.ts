@@ -8,6 +8,7 @@ import { validatePolicy } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
 import { listProblems, quote, schemaProblems } from '../validate.ts'
 import { canonicalLearned, learnedProblems } from './learned.ts'
+import { canonicalPaths, earlierOf, pathProblems } from './paths.ts'
 import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
 import { decodeUint64 } from './uint64.ts'
 
@@ -55,6 +56,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     architectures[name] = { known, syscalls: syscalls.map(canonicalSyscall).sort(compareSyscalls) }
   }
   const runs = [...policy.runs].sort((a, b) => compareText(a.started, b.started) || compareText(a.id, b.id))
+  const paths = canonicalPaths(policy.paths, earlierOf(runs))
   const imports = [...(policy.imports ?? [])].map(canonicalImport).sort(compareImports)
   return {
     version: POLICY_VERSION,
@@ -62,6 +64,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     complete: runs.some((run) => run.complete),
     ...(policy.widening === undefined ? {} : { widening: policy.widening }),
     architectures,
+    ...(paths === undefined ? {} : { paths }),
     runs,
     ...(imports.length === 0 ? {} : { imports }),
   }
@@ -120,6 +123,7 @@ function* semanticProblems(policy: PolicyDocument): Generator<string> {
         yield* ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`)
     }
   }
+  yield* pathProblems(policy.paths)
   const ids = new Set(policy.runs.map(({ id }) => id))
   if (ids.size < policy.runs.length) yield '/runs: two runs have the same id'
   if (policy.complete !== policy.runs.some((run) => run.complete)) {
