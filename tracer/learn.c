@@ -114,14 +114,16 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
 /* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
-  const char *cannot = learn->join.runtime    ? "it does not follow a runtime to what that starts in a container"
-                       : learn->paths.wanted ? "it does not record paths"
-                                             : NULL;
+  const char *cannot = learn->join.runtime ? "it does not follow a runtime to what that starts in a container" : NULL;
   enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
   if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
   if (arguments->backend == LEARN_AUTO && cannot) return other;
   if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
-  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, &learn->combinations, reason, size)) return LEARN_EBPF;
+  struct ebpf_options options = {.init = learn->init,
+                                 .tasks = (uint32_t)arguments->most_tasks,
+                                 .combinations = &learn->combinations,
+                                 .paths = &learn->paths};
+  if (ebpf_open(ebpf, &options, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
     daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
   return other;
