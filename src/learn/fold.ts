@@ -1,5 +1,5 @@
 /** Records of runs -> the policy in the store. */
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
@@ -58,6 +58,14 @@ export async function foldRuns(
       if (message !== undefined) appendJournal(store.root, { event: 'learned', container, message }, store.logLevel)
     }
   })
+  await packAll(store, name)
+}
+
+/** Compresses the events of every run that is over; not under the lock, as others need not wait for it. */
+async function packAll(store: Store, name: string): Promise<void> {
+  if (!existsSync(store.events(name))) return
+  const { packEvents } = await import('./event-files.ts')
+  await packEvents(store, name)
 }
 
 /** For the next run. */
