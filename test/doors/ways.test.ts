@@ -9,7 +9,7 @@ import { type Container, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
 
 interface Door {
   readonly runtime: 'runc' | 'crun'
-  readonly method: 'exec' | 'bundle' | 'crun-bpf'
+  readonly method: 'auto' | 'exec' | 'bundle' | 'crun-bpf'
 }
 
 async function setUp(t: Parameters<typeof Sandbox.create>[0], { runtime, method }: Door) {
@@ -36,7 +36,7 @@ async function setUp(t: Parameters<typeof Sandbox.create>[0], { runtime, method 
     ]
     return resultOf(await execa(program, args, { reject: false, stdin: 'ignore' }))
   }
-  return { sandbox, run }
+  return { sandbox, globals, run }
 }
 
 const DOORS: readonly Door[] = [
@@ -109,3 +109,16 @@ for (const door of DOORS) {
     t.match(await act('enforce', 'unix', 'socket'), { stdout: 'unix: ok\nsocket: Operation not permitted' })
   })
 }
+
+test('without the right to trace the runtime loads the policy, and nobody can look', async (t) => {
+  const { sandbox, globals, run } = await setUp(t, { runtime: 'runc', method: 'auto' })
+  t.match(await run({ mode: 'learn', args: ['/fixtures/act', 'hello'] }), { exitCode: 0 })
+  const bundle = sandbox.bundle({ hooks: {}, mode: 'enforce', args: ['/fixtures/act', 'hello', 'socket'] })
+  const line = [SHIM, ...globals, 'run', '--bundle', bundle, sandbox.newId()]
+  const untraced = ['--inh-caps=-sys_ptrace', '--bounding-set=-sys_ptrace', ...line]
+  t.match(resultOf(await execa('setpriv', untraced, { reject: false, stdin: 'ignore' })), {
+    exitCode: 0,
+    stdout: 'hello: ok\nsocket: Operation not permitted',
+  })
+  t.match(sandbox.journal(), [{ event: 'runtime-calls' }, { event: 'unverified', message: /CAP_SYS_PTRACE/ }])
+})
