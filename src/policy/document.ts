@@ -10,6 +10,7 @@ import { listProblems, schemaProblems } from '../validate.ts'
 import { canonicalLearned, learnedProblems } from './learned.ts'
 import { sortedLines } from './lines.ts'
 import { migrated } from './migrations.ts'
+import { canonicalPaths, earlierOf, pathProblems } from './paths.ts'
 import { comparisonProblems } from './rules.ts'
 import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
 
@@ -54,6 +55,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     architectures[name] = { known, syscalls: syscalls.map(canonicalSyscall).sort(compareSyscalls) }
   }
   const runs = [...policy.runs].sort((a, b) => compareText(a.started, b.started) || compareText(a.id, b.id))
+  const paths = canonicalPaths(policy.paths, earlierOf(runs))
   const imports = [...(policy.imports ?? [])].map(canonicalImport).sort(compareImports)
   return {
     version: POLICY_VERSION,
@@ -62,6 +64,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     ...sortedLines('comments', policy.comments),
     ...(policy.widening === undefined ? {} : { widening: policy.widening }),
     architectures,
+    ...(paths === undefined ? {} : { paths }),
     runs,
     ...(imports.length === 0 ? {} : { imports }),
   }
@@ -122,6 +125,7 @@ function* semanticProblems(policy: PolicyDocument): Generator<string> {
         yield* ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`)
     }
   }
+  yield* pathProblems(policy.paths)
   const ids = new Set(policy.runs.map(({ id }) => id))
   if (ids.size < policy.runs.length) yield '/runs: two runs have the same id'
   if (policy.complete !== policy.runs.some((run) => run.complete)) {

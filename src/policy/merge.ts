@@ -2,6 +2,7 @@ import type { AllowedSyscall, Architecture, Import, PolicyDocument, Run } from '
 import { type ArchitectureName, architecturesOf, canonicalPolicy, importKey, POLICY_VERSION } from './document.ts'
 import { isUnrestricted, mergeLearned } from './learned.ts'
 import { sortedLines } from './lines.ts'
+import { earlierOf, mergePaths } from './paths.ts'
 import { canonicalRules, compareText, syscallKey } from './syscalls.ts'
 import { WIDENINGS } from './widen.ts'
 
@@ -22,6 +23,7 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     const other = architectures[name as ArchitectureName]
     architectures[name] = other === undefined ? architecture : mergeArchitectures(other, architecture, started)
   }
+  const paths = mergePaths(a.paths, b.paths, earlierOf([...runs.values()]))
   return canonicalPolicy({
     version: POLICY_VERSION,
     name: a.name,
@@ -29,6 +31,7 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     ...sortedLines('comments', a.comments, b.comments),
     ...wider(a.widening, b.widening),
     architectures,
+    ...(paths === undefined ? {} : { paths }),
     runs: [...runs.values()],
     imports: mergeImports([...(a.imports ?? []), ...(b.imports ?? [])]),
   })
