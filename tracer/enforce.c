@@ -149,34 +149,25 @@ static int start(struct enforce *enforce, const char *const *paths) {
 
 int enforce_command(int argc, char **argv) {
   static const struct option options[] = {
-      {"pid", required_argument, NULL, 'p'},           {"filter", required_argument, NULL, 'f'},
-      {"install", required_argument, NULL, 'i'},       {"allow-no-new-privs", no_argument, NULL, 'n'},
-      {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
-      {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
-      {"state", no_argument, NULL, 's'},               {"joining", no_argument, NULL, 'J'},
-      {"container-pid", required_argument, NULL, 'C'}, {"journal-level", required_argument, NULL, 'L'},
+      OPTION_TARGET,
+      OPTION_HELP,
+      {"filter", required_argument, NULL, 'f'},
+      {"install", required_argument, NULL, 'i'},
+      {"allow-no-new-privs", no_argument, NULL, 'n'},
+      {"log", no_argument, NULL, 'l'},
+      {"journal", required_argument, NULL, 'j'},
+      {"journal-level", required_argument, NULL, 'L'},
+      {"container", required_argument, NULL, 'c'},
       {0},
   };
   static struct enforce enforce = {.journal_level = JOURNAL_INFO};
   static struct state state;
   const char *paths[FILTERS_MAX];
-  bool from_state = false, joining = false;
-  int option;
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
-      case 'p':
-        if (!option_pid("--pid", optarg, &enforce.init)) return EXIT_USAGE;
-        break;
-      case 's':
-        from_state = true;
-        break;
-      case 'J':
-        joining = true;
-        break;
-      case 'C':
-        if (!option_pid("--container-pid", optarg, &enforce.join.container)) return EXIT_USAGE;
-        break;
       case 'f':
         if (enforce.count == FILTERS_MAX) return message_usage("more than %d --filter options", FILTERS_MAX);
         paths[enforce.count++] = optarg;
@@ -200,24 +191,21 @@ int enforce_command(int argc, char **argv) {
         if (!journal_parse_level(optarg, &enforce.journal_level))
           return message_usage("--journal-level %s: expected error, warning, info or debug", optarg);
         break;
-      case 'h':
-        return option_help(help);
       default:
-        return option_unknown(argv);
+        if (!option_take(option, argv, help, &target, &status)) return status;
     }
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (from_state == (enforce.init != 0)) return message_usage("expected one of --pid and --state");
-  if (joining != (enforce.join.container != 0) || (joining && from_state))
-    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
-  if (joining) enforce.join.runtime = enforce.init;
+  if (option_target_end(argc, argv, &target) != 0) return EXIT_USAGE;
+  enforce.init = target.pid;
+  enforce.join.container = target.container;
+  if (target.joining) enforce.join.runtime = enforce.init;
   if (enforce.count == 0 && enforce.install != INSTALL_PRESENT) return message_usage("--filter is missing");
-  bool known = !from_state || state_read(&state);
-  if (from_state && known) enforce.init = state.pid;
+  bool known = !target.from_state || state_read(&state);
+  if (target.from_state && known) enforce.init = state.pid;
   if (!enforce.container && state.id[0]) enforce.container = state.id;
   if (!journal_open(enforce.journal, enforce.container, enforce.journal_level))
     return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
-  int status = known ? start(&enforce, paths) : EXIT_FAILED;
+  status = known ? start(&enforce, paths) : EXIT_FAILED;
   if (status != 0) journal_write("refused", enforce.init, "%s", message_last());
   return status;
 }

@@ -6,6 +6,7 @@
 #include "combinations.h"
 #include "digest.h"
 #include "join.h"
+#include "paths.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -18,7 +19,11 @@ enum learn_backend {
   LEARN_PTRACE_TRACE,
   LEARN_PTRACE_ADAPTIVE,
   LEARN_PTRACE_KNOWN,
+  LEARN_BACKENDS,
 };
+
+/* The record and the policy name them so. */
+extern const char *const learn_backend_names[LEARN_BACKENDS];
 
 /* What the filters of a run are and where it stands with them. */
 struct filtered {
@@ -43,6 +48,7 @@ struct learn {
   struct stream stream;
   struct record record;
   struct combinations combinations;
+  struct paths paths;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */
@@ -65,7 +71,10 @@ void learn_follow(struct learn *learn);
 struct ebpf;
 void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
 
-/* Lines of the stream (learn.c) */
+/* Lines of the stream (lines.c). False: it could not be written. */
+bool learn_line_hello(struct learn *learn, const char *run_id);
+bool learn_line_no_ebpf(struct learn *learn, const char *reason);
+bool learn_line_attached(struct learn *learn);
 void learn_line_exec(struct learn *learn);
 void learn_line_program(struct learn *learn, const char *sha256);
 void learn_line_known(struct learn *learn, int abi);

@@ -1,5 +1,6 @@
 /** The rules of a call as boxes: what each 32-bit word of the call's arguments may be. A call is allowed where it is in one of them. */
 import type { Comparison, Uint64 } from '../generated/policy.ts'
+import { alignedBlocks } from '../policy/ranges.ts'
 import { decodeUint64 } from '../policy/uint64.ts'
 import { WORDS } from './diagram.ts'
 import { FULL, isEmpty, isFull, type ValueSet, type ValueSets } from './value-set.ts'
@@ -22,7 +23,7 @@ const ARGUMENTS = 4
 export function ruleBoxes(sets: ValueSets, rules: readonly Comparison[][], bits: 32 | 64): RuleBox[] {
   return rules.flatMap((rule) => {
     let boxes: (ValueSet | undefined)[][] = [new Array(WORDS).fill(undefined)]
-    for (const comparison of rule) {
+    for (const comparison of rule.flatMap(withoutEnds)) {
       const ways = waysOf(sets, comparison, bits)
       boxes = boxes.flatMap((box) => ways.map((parts) => narrowed(sets, box, parts)).filter((one) => one !== undefined))
     }
@@ -40,8 +41,34 @@ function narrowed(sets: ValueSets, box: readonly (ValueSet | undefined)[], parts
   return result
 }
 
+type OneOperand = Comparison & { readonly op: Exclude<Comparison['op'], 'range'> }
+
+/** A range of the whole argument is two comparisons, which both hold. */
+function withoutEnds(comparison: Comparison): Comparison[] {
+  const { index, op, value, to, mask } = comparison
+  if (op !== 'range' || mask !== undefined) return [comparison]
+  return [
+    { index, op: '>=', value },
+    { index, op: '<=', value: to ?? value },
+  ]
+}
+
+/** A range of some bits is the whole low word, or blocks that exclude each other. */
+function waysOf(sets: ValueSets, comparison: Comparison, bits: 32 | 64): Parts[] {
+  const { index, op, value, to, mask } = comparison
+  if (op !== 'range') return waysOfOne(sets, comparison as OneOperand, bits)
+  const interval = {
+    from: decodeUint64(value),
+    to: decodeUint64(to ?? value),
+    mask: decodeUint64(mask ?? 0),
+    whole: false,
+  }
+  if (interval.mask === BigInt(MAX)) return [[[ARGUMENTS + 2 * index, [Number(interval.from), Number(interval.to)]]]]
+  return alignedBlocks(index, interval).flatMap((block) => waysOfOne(sets, block as OneOperand, bits))
+}
+
 /** A comparison of 64 bits is one of two words, or two such that exclude each other. */
-function waysOf(sets: ValueSets, { index, op, value, mask }: Comparison, bits: 32 | 64): Parts[] {
+function waysOfOne(sets: ValueSets, { index, op, value, mask }: OneOperand, bits: 32 | 64): Parts[] {
   const [high, low] = halves(value)
   const lowWord = ARGUMENTS + 2 * index
   const highWord = lowWord + 1
@@ -64,7 +91,7 @@ function waysOf(sets: ValueSets, { index, op, value, mask }: Comparison, bits: 3
   return [[[highWord, valuesFor(op === '<=' ? '<' : op === '>=' ? '>' : op, high)]], beside(valuesFor(op, low))]
 }
 
-function valuesFor(op: Exclude<Comparison['op'], 'masked=='>, value: number): ValueSet {
+function valuesFor(op: Exclude<Comparison['op'], 'masked==' | 'range'>, value: number): ValueSet {
   const below: readonly number[] = value === 0 ? [] : [0, value - 1]
   const above: readonly number[] = value === MAX ? [] : [value + 1, MAX]
   switch (op) {
