@@ -83,8 +83,8 @@ function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...requ
 /** Each level of detail includes the one before it. */
 function detailOptions(detail: Detail): string[] {
   return [
-    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS]),
-    ...(detail === 'paths' ? ['--paths', TRACER_PATHS] : []),
+    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS[process.arch] ?? '']),
+    ...(detail === 'paths' ? ['--paths', TRACER_PATHS[process.arch] ?? ''] : []),
   ]
 }
 

@@ -6,7 +6,7 @@ import { TRACER_PATHS } from '../../src/generated/tracer-paths.ts'
 import { eventsOf, type Line, learnHook, makeBundle, noProcessOf, readLines, run } from './harness.ts'
 import { ADAPTIVE, knownFile, learn, SYSCALL, TRACE } from './ways.ts'
 
-const PATHS = ['--paths', TRACER_PATHS]
+const PATHS = ['--paths', String(TRACER_PATHS.x64)]
 const CAPABILITIES = ['CAP_SYS_CHROOT', 'CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE']
 
 /** "/tmp/x read ok": each access for itself, so that it does not matter which lines they stand in. */
