@@ -23,7 +23,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     name: 'dd bs=1',
     units: 4_000_000,
-    few: 50_000,
+    few: 25_000,
     goals: MUCH,
     container: (units) => ({
       args: ['/usr/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', `count=${units}`, 'status=none'],
@@ -32,7 +32,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     name: 'tar of a /usr/share',
     units: 50,
-    few: 3,
+    few: 2,
     goals: USUAL,
     container: (units) => ({
       // Through a pipe: tar does not read files that it writes to /dev/null.
@@ -60,7 +60,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     name: '4 threads',
     units: 3_000_000,
-    few: 20_000,
+    few: 10_000,
     goals: MUCH,
     container: (units) => fixture('threads', '4', String(units)),
   },
