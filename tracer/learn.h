@@ -7,6 +7,7 @@
 #include "digest.h"
 #include "join.h"
 #include "live.h"
+#include "paths.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -49,6 +50,7 @@ struct learn {
   struct record record;
   volatile struct live *live;
   struct combinations combinations;
+  struct paths paths;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

@@ -150,7 +150,11 @@ static void add_actions(struct text *text) {
 static void add_ebpf(struct text *text) {
   struct ebpf ebpf;
   char reason[256];
-  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, reason, sizeof reason);
+  static struct combinations combinations; /* large */
+  static struct paths paths;
+  combinations.wanted = true; /* of no call, but it is tried whether they could be had */
+  struct ebpf_options options = {.init = getpid(), .tasks = EBPF_TASKS, .combinations = &combinations, .paths = &paths};
+  bool good = ebpf_open(&ebpf, &options, reason, sizeof reason);
   text_format(text, ",\"ebpf\":%s", good ? "true" : "false");
   if (good) {
     ebpf_close(&ebpf);

@@ -78,12 +78,15 @@ export class Sandbox {
   readonly directory: string
   readonly store: string
   readonly config: string
+  /** The /tmp of its containers. */
+  readonly tmp: string
   #containers = 0
 
   private constructor(directory: string) {
     this.directory = directory
     this.store = join(directory, 'store')
     this.config = join(directory, 'config.json')
+    this.tmp = join(directory, 'rootfs/tmp')
   }
 
   static async create(t: Teardown, config: object = {}): Promise<Sandbox> {
