@@ -23,6 +23,8 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call) {
   return audit_arch == AUDIT_ARCH_ARM || audit_arch == AUDIT_ARCH_AARCH64;
 }
 
+size_t arch_pointer_size(int abi) { return abi == AARCH64 ? 8 : 4; }
+
 /* Numbers from <asm-generic/unistd.h> and, for ARM, arch/arm/tools/syscall.tbl. */
 enum {
   CLONE3 = 435, /* the same for both */
@@ -52,12 +54,15 @@ uint32_t arch_number_base(int abi) {
 }
 
 /* struct pt_regs begins with struct user_pt_regs (272 bytes), then come u64 orig_x0 and s32 syscallno
-   (arch/arm64/include/asm/ptrace.h); r0 of an ARM program is x0. struct task_struct begins with struct thread_info, and that with
+   (arch/arm64/include/asm/ptrace.h); r0 of an ARM program is x0. The first argument is in orig_x0 as well (el0_svc_common() in
+   arch/arm64/kernel/syscall.c), and still there when x0 has the result. struct task_struct begins with struct thread_info, and that with
    unsigned long flags, with TIF_32BIT (22) in it (arch/arm64/include/asm/thread_info.h). */
+enum { ORIG_X0 = sizeof(struct user_regs_struct) };
 const struct arch_kernel arch_kernel = {
     .regs_number = sizeof(struct user_regs_struct) + sizeof(uint64_t),
-    .regs_first = 0,
-    .regs_compat_first = 0,
+    .regs_end = sizeof(struct user_regs_struct) + sizeof(uint64_t),
+    .regs_arguments = {ORIG_X0, 8, 16, 24, 32, 40},
+    .regs_compat_arguments = {ORIG_X0, 8, 16, 24, 32, 40},
     .mode_offset = 0,
     .mode_compat = 1 << 22,
     .native = AARCH64,
@@ -69,7 +74,7 @@ const struct arch_kernel arch_kernel = {
     .compat_seccomp = ARM_SECCOMP,
 };
 
-/* There is no instruction that makes an ARM call in 64-bit code: a program of five instructions makes two. */
+/* There is no instruction that makes an ARM call in 64-bit code: a small program makes two. */
 const struct arch_call arch_samples[] = {{AARCH64, GETPPID}, {AARCH64, EXECVEAT}, {ARM, ARM_GETPID}, {ARM, ARM_EXIT_GROUP}};
 const int arch_sample_count = 4;
 const bool arch_samples_end = true;
@@ -79,7 +84,7 @@ enum { ORIGIN = 0x10000 };
 static const struct {
   Elf32_Ehdr header;
   Elf32_Phdr segment;
-  uint32_t code[5];
+  uint32_t code[11];
 } sample = {
     .header =
         {
@@ -105,6 +110,12 @@ static const struct {
         },
     .code =
         {
+            0xe3a00011,                  /* mov r0, #0x11 */
+            0xe3a01022,                  /* mov r1, #0x22, and so on */
+            0xe3a02033,
+            0xe3a03044,
+            0xe3a04055,
+            0xe3a05066,
             0xe3a07000 | ARM_GETPID,     /* mov r7, #20 */
             0xef000000,                  /* svc #0 */
             0xe3a00000,                  /* mov r0, #0 */
@@ -120,9 +131,17 @@ void arch_prepare_samples(void) {
   if (sample_file >= 0 && write(sample_file, &sample, sizeof sample) != sizeof sample) sample_file = -1;
 }
 
+/* execveat's are addresses, of its own choice; exit_group's are what getpid's have left. */
+bool arch_sample_arguments(int index, uint64_t arguments[6]) {
+  for (int i = 0; i < 6; i++) arguments[i] = (uint64_t)(i + 1) * (index == 0 ? 0x1111111110000001 : 0x11);
+  return index == 0 || index == 2;
+}
+
 void arch_make_sample(int index) {
   static char *const none[] = {NULL};
-  if (index == 0) syscall(SYS_getppid);
+  uint64_t a[6];
+  arch_sample_arguments(index, a);
+  if (index == 0) syscall(SYS_getppid, a[0], a[1], a[2], a[3], a[4], a[5]);
   if (index != 1) return;
   syscall(SYS_execveat, sample_file, "", none, none, AT_EMPTY_PATH);
   volatile int *volatile nowhere = NULL;

@@ -36,6 +36,8 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call) {
   }
 }
 
+size_t arch_pointer_size(int abi) { return abi == X86_64 ? 8 : 4; }
+
 /* Numbers from <asm/unistd_64.h> (x32 shares them) and <asm/unistd_32.h>. */
 enum arch_clone arch_clone_kind(const struct arch_call *call) {
   if (call->nr == 435) return ARCH_CLONE3; /* the same number for every ABI */
@@ -69,8 +71,13 @@ uint32_t arch_number_base(int abi) { return abi == X32 ? X32_SYSCALL_BIT : 0; }
    TS_COMPAT in it (arch/x86/include/asm/thread_info.h). */
 const struct arch_kernel arch_kernel = {
     .regs_number = offsetof(struct user_regs_struct, orig_rax),
-    .regs_first = offsetof(struct user_regs_struct, rdi),
-    .regs_compat_first = offsetof(struct user_regs_struct, rbx),
+    .regs_end = offsetof(struct user_regs_struct, orig_rax),
+    .regs_arguments = {offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
+                       offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
+                       offsetof(struct user_regs_struct, r8), offsetof(struct user_regs_struct, r9)},
+    .regs_compat_arguments = {offsetof(struct user_regs_struct, rbx), offsetof(struct user_regs_struct, rcx),
+                              offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, rsi),
+                              offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rbp)},
     .mode_offset = 16,
     .mode_compat = 0x2,
     .native = X86_64,
@@ -89,18 +96,33 @@ const int arch_sample_count = 3;
 const bool arch_samples_end = false;
 void arch_prepare_samples(void) {}
 
+/* The sixth argument belongs into rbp, which the compiler may want to keep for itself. r8 to r11 are lost before Linux 4.17. */
+static void call_x86(long number, const uint64_t arguments[6]) {
+  uint64_t sixth = arguments[5];
+  __asm__ volatile("xchg %%rbp, %[sixth]\n\tint $0x80\n\txchg %%rbp, %[sixth]"
+                   : "+a"(number), [sixth] "+r"(sixth)
+                   : "b"(arguments[0]), "c"(arguments[1]), "d"(arguments[2]), "S"(arguments[3]), "D"(arguments[4])
+                   : "r8", "r9", "r10", "r11", "memory");
+}
+
+bool arch_sample_arguments(int index, uint64_t arguments[6]) {
+  for (int i = 0; i < 6; i++) arguments[i] = (uint64_t)(i + 1) * 0x1111111110000001 + (uint64_t)index * 0x100;
+  return true;
+}
+
 void arch_make_sample(int index) {
+  uint64_t a[6];
   long number = arch_samples[index].nr;
+  arch_sample_arguments(index, a);
   switch (arch_samples[index].abi) {
     case X86_64:
-      syscall(number);
+      syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
       break;
     case X32:
-      syscall(X32_SYSCALL_BIT | number);
+      syscall(X32_SYSCALL_BIT | number, a[0], a[1], a[2], a[3], a[4], a[5]);
       break;
     case X86:
-      /* r8 to r11 are lost before Linux 4.17 */
-      __asm__ volatile("int $0x80" : "+a"(number) : : "r8", "r9", "r10", "r11", "memory");
+      call_x86(number, a);
   }
 }
 

@@ -4,6 +4,7 @@
 #define EBPF_H
 
 #include "arch.h"
+#include "combinations.h"
 #include "record.h"
 
 #include <stdbool.h>
@@ -22,7 +23,9 @@ enum ebpf_program {
 
 enum { EBPF_SLOTS = ARCH_ABIS_MAX * RECORD_NUMBERS };
 
-/* A row of counts, by ABI and number: a call's slot is abi * RECORD_NUMBERS + nr. */
+/* A row of counts, by ABI and number: a call's slot is abi * RECORD_NUMBERS + nr. ebpf_open() sets EBPF_ARGUMENTS in the slots of
+   calls whose arguments are recorded: so nothing else must be looked at to find that they are not. */
+#define EBPF_ARGUMENTS (1ull << 63)
 struct ebpf_counts {
   uint64_t slots[EBPF_SLOTS];
   /* The task that the processor saw last, and whether it is watched: spares the look into the table. Void if `changes` of
@@ -37,6 +40,22 @@ enum {
   EBPF_MORE_ROWS,
 };
 
+/* What of a call's arguments is recorded, by slot. */
+struct ebpf_wanted {
+  uint32_t any;          /* written by the tracer: 1: something is */
+  uint32_t bits[6];      /* written by the tracer: of each argument */
+  uint32_t combinations; /* that there are; more than COMBINATIONS_OF_ONE: too many to keep */
+};
+enum { EBPF_TOO_MANY = 1 << 30 };
+
+/* A combination that was seen; without `state` it is a key of the table that tells whether it was. */
+struct ebpf_combination {
+  uint32_t slot, values[6]; /* those that are not recorded are 0 */
+  uint32_t state;
+};
+enum { EBPF_EMPTY, EBPF_WRITTEN, EBPF_TAKEN /* by the tracer */ };
+enum { EBPF_KEY = 28 };
+
 /* Written by the programs, except as said. */
 struct ebpf_state {
   uint64_t started;    /* the program's execve has been seen */
@@ -47,6 +66,7 @@ struct ebpf_state {
   uint64_t live;       /* tasks that are */
   uint64_t lost_tasks; /* for which the table had no room */
   uint64_t lost_calls;
+  uint64_t combinations; /* that were written; beyond COMBINATIONS_MOST: that were not */
 };
 
 /* The value of a call whose number is RECORD_NUMBERS or more. */
@@ -59,13 +79,20 @@ struct ebpf {
   int counts; /* array of struct ebpf_counts, see above */
   int odd;    /* hash: abi << 32 | nr -> struct ebpf_odd */
   int state;  /* array of one struct ebpf_state */
+  int combinations; /* hash: the key of a struct ebpf_combination -> nothing; these three are -1 without --arguments */
+  int journal;      /* array of struct ebpf_combination, in the order of their first sights */
+  int wanted;       /* array of one: EBPF_SLOTS struct ebpf_wanted */
   int programs[EBPF_PROGRAMS];
   int links[EBPF_PROGRAMS];
   bool direct;         /* the kernel has BTF of its own, so programs may read its structures without a helper */
   unsigned processors;
   volatile struct ebpf_counts *all_counts;
   volatile struct ebpf_state *all_state;
+  volatile struct ebpf_combination *all_combinations;
+  volatile struct ebpf_wanted *all_wanted;
   uint64_t sights; /* those that have been read */
+  uint32_t taken;  /* combinations before this one have been read */
+  bool early;      /* some call could not be recorded yet */
 };
 
 /* In place of a call, abi << 32 | nr, in a task's entry; as 64-bit numbers. */
@@ -77,10 +104,10 @@ enum {
 
 enum { EBPF_TASKS = 16384 /* live tasks that there is room for, if nothing else is asked for */ };
 
-/* Load and attach for a container whose init is `init`, and prove in a child process that calls of each ABI, new tasks, ends and
-   denied calls are counted as they should. Where that fails, the reason is in `reason` and nothing is left behind. The watch
-   begins at the next execve of init. */
-bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, size_t size);
+/* Load and attach for a container whose init is `init`, and prove in a child process that calls of each ABI, their arguments, new
+   tasks, ends and denied calls are recorded as they should. Where that fails, the reason is in `reason` and nothing is left behind.
+   The watch begins at the next execve of init. */
+bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, const struct combinations *wanted, char *reason, size_t size);
 
 /* Stop watching. Ends with the process as well. */
 void ebpf_close(struct ebpf *ebpf);
@@ -92,13 +119,19 @@ void ebpf_detach_leave(struct ebpf *ebpf);
 /* Times that the kernel skipped one of the programs: for calls, or for tasks. */
 void ebpf_misses(const struct ebpf *ebpf, uint64_t *calls, uint64_t *tasks);
 
-/* Bring the record up to date. Cheap if there was no first sight since, unless `all`. */
-void ebpf_read(struct ebpf *ebpf, struct record *record, bool all);
+/* Bring the record up to date. Cheap if there was no first sight since, unless `all`: the last time. Returns whether something is
+   to be read again soon. */
+bool ebpf_read(struct ebpf *ebpf, struct record *record, struct combinations *combinations, bool all);
 
 /* The parts of ebpf_open() */
 struct ebpf_code;
+union bpf_attr;
 bool ebpf_write_program(enum ebpf_program which, const struct ebpf *ebpf, pid_t init, struct ebpf_code *code);
 bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size);
+void ebpf_want(struct ebpf *ebpf, const struct arch_call *call, uint8_t mask); /* record these arguments from now on; at first none are */
+bool ebpf_forget(struct ebpf *ebpf);                                             /* all that was seen, and what is wanted */
+uint64_t ebpf_count(const struct ebpf *ebpf, int slot, uint64_t *denied);        /* with those that were denied */
+int ebpf_call_kernel(int command, union bpf_attr *attributes);
 bool ebpf_adopt_caller(const struct ebpf *ebpf);
 
 #endif

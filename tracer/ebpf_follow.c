@@ -102,8 +102,8 @@ static void on_late_filter(struct watch *watch) {
 static void read_counts(struct watch *watch) {
   struct ebpf *ebpf = watch->ebpf;
   uint64_t before = watch->learn->record.distinct;
-  ebpf_read(ebpf, &watch->learn->record, false);
-  watch->delay = watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
+  bool soon = ebpf_read(ebpf, &watch->learn->record, &watch->learn->combinations, false);
+  watch->delay = soon || watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
   if (watch->delay > LATEST) watch->delay = LATEST;
   if (ebpf->all_state->filtered && !watch->filtered) on_late_filter(watch);
   if (ebpf->all_state->lost_tasks > 0 && !watch->full) {
@@ -141,11 +141,12 @@ static void finish(struct watch *watch) {
   struct ebpf *ebpf = watch->ebpf;
   uint64_t calls, tasks;
   take_digest(watch, learn->init_ended ? DIGEST_PATIENCE : 0);
-  if (learn->recording) ebpf_read(ebpf, &learn->record, true);
+  if (learn->recording) ebpf_read(ebpf, &learn->record, &learn->combinations, true);
   ebpf_misses(ebpf, &calls, &tasks);
   learn->born = ebpf->all_state->born;
   learn->lost_tasks += ebpf->all_state->lost_tasks + tasks;
   learn->record.lost += ebpf->all_state->lost_calls + calls;
+  combinations_finish(&learn->combinations, &learn->stream);
   record_finish(&learn->record);
   learn_line_finish(learn, watch->over);
 }

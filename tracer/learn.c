@@ -42,6 +42,7 @@ static const char help[] =
     "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (1000)\n"
     "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
+    "  --paths LIST         record files, endpoints and programs as well: ABI:NUMBER:OPERANDS,... (README.md, \"learn: paths\")\n"
     "  --run-id ID          put ID into the first line\n"
     "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
     "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
@@ -57,6 +58,7 @@ struct arguments {
   struct filtered filtered;
   bool known; /* --known was given */
   const char *combinations; /* --arguments; NULL: none */
+  const char *paths; /* --paths; NULL: none */
   uint64_t preallocate;
   uint64_t most_tasks;
   bool denied;
@@ -112,14 +114,14 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
 /* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
-  const char *cannot = learn->join.runtime           ? "it does not follow a runtime to what that starts in a container"
-                       : learn->combinations.wanted ? "it does not record arguments"
-                                                    : NULL;
+  const char *cannot = learn->join.runtime    ? "it does not follow a runtime to what that starts in a container"
+                       : learn->paths.wanted ? "it does not record paths"
+                                             : NULL;
   enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
   if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
   if (arguments->backend == LEARN_AUTO && cannot) return other;
   if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
-  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
+  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, &learn->combinations, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
     daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
   return other;
@@ -135,6 +137,9 @@ static void run(void *context) {
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);
+  if (arguments->paths && !paths_parse(&learn.paths, arguments->paths))
+    daemon_refuse("--paths: expected ABI:NUMBER:OPERANDS,... with numbers below %d (README.md)", PATHS_NUMBERS);
+  if (arguments->paths && !facts_init(&learn.paths.facts, &learn.stream)) daemon_refuse("out of memory");
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   look_at_joined(&learn, arguments);
   learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
@@ -162,7 +167,7 @@ int learn_command(int argc, char **argv) {
       {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
-      {"arguments", required_argument, NULL, 'g'},
+      {"arguments", required_argument, NULL, 'g'},   {"paths", required_argument, NULL, 'f'},
       {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {0},
@@ -192,6 +197,9 @@ int learn_command(int argc, char **argv) {
         break;
       case 'g':
         arguments.combinations = optarg;
+        break;
+      case 'f':
+        arguments.paths = optarg;
         break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");

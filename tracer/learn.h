@@ -6,6 +6,7 @@
 #include "combinations.h"
 #include "digest.h"
 #include "join.h"
+#include "paths.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -47,6 +48,7 @@ struct learn {
   struct stream stream;
   struct record record;
   struct combinations combinations;
+  struct paths paths;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

@@ -150,7 +150,9 @@ static void add_actions(struct text *text) {
 static void add_ebpf(struct text *text) {
   struct ebpf ebpf;
   char reason[256];
-  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, reason, sizeof reason);
+  static struct combinations combinations; /* large */
+  combinations.wanted = true; /* of no call, but it is tried whether they could be had */
+  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, &combinations, reason, sizeof reason);
   text_format(text, ",\"ebpf\":%s", good ? "true" : "false");
   if (good) {
     ebpf_close(&ebpf);

@@ -69,7 +69,7 @@ function nameOf(name: string | undefined, command: string): string {
 
 function detailOf(text: string | undefined): Detail {
   const detail = DETAILS.find((known) => known === (text ?? 'names'))
-  if (detail === undefined) throw new SandboxError('USAGE', `--detail ${text}: expected ${DETAILS.join(' or ')}`)
+  if (detail === undefined) throw new SandboxError('USAGE', `--detail ${text}: expected ${DETAILS.join(', ')}`)
   return detail
 }
 

@@ -14,24 +14,28 @@ const backend = (name: string) => ({ learn: { backend: name } })
 function observed({ complete, architectures, runs }: PolicyDocument): unknown {
   const lists = Object.entries(architectures).map(([name, { syscalls }]) => [
     name,
-    syscalls.map(({ name, number, count }) => ({ name, number, count })),
+    syscalls.map(({ name, number, count, learned }) => ({ name, number, count, learned })),
   ])
   const ends = runs.map((run) => [run.complete, run.reason, run.exit, run.program, run.calls, run.tasks, run.lost])
   return { complete, lists, ends }
 }
 
-test('a policy learned with eBPF is the one learned with ptrace', async (t) => {
-  const policies: unknown[] = []
-  for (const name of ['ebpf', 'ptrace-syscall']) {
-    const sandbox = await Sandbox.create(t, backend(name))
-    const container = { mode: 'learn', args: ['/fixtures/act', 'hello', 'socket', 'exit', '7'] } as const
-    t.match(await sandbox.run(container), { exitCode: 7, stdout: 'hello: ok\nsocket: ok' })
-    const policy = await sandbox.policy()
-    t.equal(policy.runs[0]?.backend, name)
-    policies.push(observed(policy))
-  }
-  t.same(policies[0], policies[1])
-})
+for (const detail of ['names', 'args']) {
+  test(`a policy learned with eBPF is the one learned with ptrace: ${detail}`, async (t) => {
+    const policies: unknown[] = []
+    for (const name of ['ebpf', 'ptrace-syscall']) {
+      const sandbox = await Sandbox.create(t, backend(name))
+      const args = ['/fixtures/act', 'hello', 'socket', 'unix', 'ioctls', '9', 'exit', '7']
+      const result = await sandbox.run({ mode: 'learn', args, annotations: { 'io.sandbox.detail': detail } })
+      t.match(result, { exitCode: 7, stdout: 'hello: ok\nsocket: ok\nunix: ok\nioctls: ok' })
+      const policy = await sandbox.policy()
+      t.match(policy.runs[0], { backend: name, detail })
+      policies.push(observed(policy))
+    }
+    t.same(policies[0], policies[1])
+    t.equal(JSON.stringify(policies[0]).includes('"values":[[1,1,0],[2,1,0]]'), detail === 'args')
+  })
+}
 
 test('the merge after the end waits for a tracer that is late', async (t) => {
   const sandbox = await Sandbox.create(t, backend('ebpf'))

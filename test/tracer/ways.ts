@@ -33,8 +33,8 @@ export const knownOf = (lines: Line[]): string[] =>
 
 export const unique = (calls: string[]): string[] => [...new Set(calls)].sort()
 
-/** eBPF records no arguments: with these, which nobody uses, the tracer itself chooses another way. */
-export const NOT_EBPF = ['--arguments', 'x86_64:1000:1']
+/** The tracer itself chooses another way than eBPF, which cannot be had. */
+export const NOT_EBPF = ['NO-EBPF']
 export const SYSCALL = ['--backend', 'ptrace-syscall']
 export const TRACE = ['--backend', 'ptrace-trace']
 export const ADAPTIVE = ['--backend', 'ptrace-adaptive', '--patience', '10']

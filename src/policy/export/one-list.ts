@@ -1,8 +1,9 @@
 /** Formats that have one list of calls for all architectures: the policy's lists as one, where that says the same. Pure. */
 import { SandboxError } from '../../errors.ts'
 import type { AllowedSyscall, PolicyDocument } from '../../generated/policy.ts'
-import { type ArchitectureName, architecturesOf } from '../document.ts'
+import { ARGUMENT_BITS, type ArchitectureName, architecturesOf } from '../document.ts'
 import type { SyscallNames } from '../names.ts'
+import { narrowed } from '../rules.ts'
 import { canonicalRules, compareSyscalls, syscallKey } from '../syscalls.ts'
 
 export interface OneList {
@@ -27,11 +28,17 @@ export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numbe
     )
   }
   const all = new Map<string, AllowedSyscall>()
-  for (const [, { syscalls }] of lists) for (const syscall of syscalls) all.set(syscallKey(syscall), syscall)
+  // The rules of the widest arguments are those that say it for all.
+  const widest = lists.toSorted(([a], [b]) => ARGUMENT_BITS[a] - ARGUMENT_BITS[b])
+  for (const [, { syscalls }] of widest) for (const syscall of syscalls) all.set(syscallKey(syscall), syscall)
   for (const [architecture, { syscalls }] of lists) {
     const own = new Map(syscalls.map((syscall) => [syscallKey(syscall), syscall]))
     for (const [name, syscall] of all) {
-      if (names.numberOf(architecture, name) === undefined || sameRules(own.get(name), syscall)) continue
+      if (
+        names.numberOf(architecture, name) === undefined ||
+        sameRules(own.get(name), syscall, ARGUMENT_BITS[architecture])
+      )
+        continue
       const architectures = lists.map(([each]) => each).join(' and ')
       throw impossible(
         policy,
@@ -42,9 +49,12 @@ export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numbe
   return { architectures: lists.map(([name]) => name), syscalls: [...all.values()].sort(compareSyscalls) }
 }
 
-function sameRules(a: AllowedSyscall | undefined, b: AllowedSyscall): boolean {
+/** libseccomp looks at the low halves of the arguments of architectures with 32 bits, x32 among them. */
+function sameRules(a: AllowedSyscall | undefined, b: AllowedSyscall, bits: 32 | 64): boolean {
   if (a === undefined || (a.rules === undefined) !== (b.rules === undefined)) return false
-  return JSON.stringify(canonicalRules(a.rules ?? [])) === JSON.stringify(canonicalRules(b.rules ?? []))
+  const text = ({ rules = [] }: AllowedSyscall) =>
+    JSON.stringify(canonicalRules(bits === 64 ? rules : rules.map((rule) => rule.map(narrowed))))
+  return text(a) === text(b)
 }
 
 export function impossible(policy: PolicyDocument, reason: string): SandboxError {
