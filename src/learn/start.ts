@@ -82,10 +82,9 @@ function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...requ
 
 /** Each level of detail includes the one before it. */
 function detailOptions(detail: Detail): string[] {
-  const machine = process.arch
   return [
-    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS[machine] ?? '']),
-    ...(detail === 'paths' ? ['--paths', TRACER_PATHS[machine] ?? ''] : []),
+    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS]),
+    ...(detail === 'paths' ? ['--paths', TRACER_PATHS] : []),
   ]
 }
 

@@ -30,7 +30,7 @@ export const LONG: Programs = {
 }
 
 /** What is tried by itself. */
-const OTHERS = ['runtime', 'untraced', 'spin']
+const OTHERS = ['runtime', 'untraced', 'spin', 'opens']
 
 /** The files of all of them. */
 export function filesOf(programs: Programs): string[] {
