@@ -26,6 +26,7 @@ export async function testLearning(t: Test, programs: Programs, boot: Boot): Pro
   }
   for (const way of ['syscall', 'trace'] as const)
     commands[`paths ${way}`] = learn(`${WAYS[way].options} --paths ${TRACER_PATHS_OF.arm64}`, '-', 'opens')
+  commands.calibrate = '/bin/runtime fS /bin/exact -- /bin/tracer calibrate --state --output /tmp/output'.split(' ')
   const steps = await boot({}, commands)
   const step = (name: string): Step => stepOf(steps, name)
 
@@ -129,6 +130,12 @@ export async function testLearning(t: Test, programs: Programs, boot: Boot): Pro
       )
       t.match(lines.at(-1), { complete: true, exit: { code: 8 } }, way)
     }
+  })
+  t.test('calibrate: what the runtime calls after it has loaded a filter', async (t) => {
+    const lines = linesOf(step('calibrate'))
+    t.same(countsOf(lines), { 'aarch64 24': 2, 'aarch64 436': 1, 'aarch64 221': 1 })
+    t.match(lines.at(-1), { event: 'finish', reason: 'exec', lost: 0 })
+    t.match(step('calibrate').text, /^exact\nexit 6\n/)
   })
   return steps
 }
