@@ -45,11 +45,13 @@ function onlyMounts({ mounts }: Container): Pick<Container, 'mounts'> {
 /** Ways of watching, as the host configuration names them. `auto` here is a policy's first run, `known` a later one. */
 const BACKENDS = ['auto', 'ebpf', 'ptrace-syscall', 'ptrace-trace', 'ptrace-adaptive'] as const
 const KNOWN = 'ptrace-known'
+/** `auto` with more detail than names, each time a policy's first run. */
+const DETAILS = ['args', 'paths'] as const
 const STRACE = { 'strace -f': [], 'strace -f -c': ['-c'] } as const
 
 export async function benchLearn(workspace: Workspace, rounds = ROUNDS): Promise<Table> {
   const rows: string[][] = []
-  const modes = [...BACKENDS, KNOWN, ...Object.keys(STRACE)]
+  const modes = [...BACKENDS, KNOWN, ...DETAILS, ...Object.keys(STRACE)]
   for (const [name, container] of Object.entries(WORKLOADS)) {
     const seconds = await measure(workspace, container, rounds)
     const native = seconds('native')
@@ -65,6 +67,7 @@ export async function benchLearn(workspace: Workspace, rounds = ROUNDS): Promise
     notes: [
       `${rounds} rounds, medians of whole \`runc run\`s with the hooks, less that of /bin/true without hooks. ${version}.`,
       `Each run is its policy's first, but for ${KNOWN}: there two earlier runs have seen the same.`,
+      `${DETAILS.join(' and ')}: \`auto\` with that io.sandbox.detail; all others record names.`,
     ],
   }
 }
@@ -79,6 +82,7 @@ async function measure(workspace: Workspace, container: Container, rounds: numbe
     [KNOWN]: again,
   }
   for (const backend of BACKENDS) runs[backend] = learnAnew(workspace, container, backend)
+  for (const detail of DETAILS) runs[detail] = learnAnew(workspace, container, 'auto', detail)
   for (const [name, options] of Object.entries(STRACE)) runs[name] = workspace.prepare(traced(container, ...options))
   const times: Record<string, number[]> = Object.fromEntries(Object.keys(runs).map((mode) => [mode, []]))
   // Not measured: they fill the caches, and the policy whose calls are known.
@@ -94,9 +98,12 @@ async function measure(workspace: Workspace, container: Container, rounds: numbe
 }
 
 /** Each run is a policy's first: nothing is known of the program. */
-function learnAnew(workspace: Workspace, container: Container, backend: string): () => Run {
-  const store = workspace.store(`learn-${backend}`, { learn: { backend } })
-  return () => workspace.prepare(learned(container, store, `run-${process.hrtime.bigint()}`))()
+function learnAnew(workspace: Workspace, container: Container, backend: string, detail = 'names'): () => Run {
+  const store = workspace.store(`learn-${backend}-${detail}`, { learn: { backend } })
+  return () => {
+    const { annotations, ...rest } = learned(container, store, `run-${process.hrtime.bigint()}`)
+    return workspace.prepare({ ...rest, annotations: { ...annotations, 'io.sandbox.detail': detail } })()
+  }
 }
 
 function traced(container: Container, ...options: string[]): Container {

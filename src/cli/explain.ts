@@ -67,7 +67,7 @@ function elsewhere({ policy }: PolicySubject, { architecture, name }: TypedCall)
 /** Where an entry came from. */
 function provenance(
   { policy }: PolicySubject,
-  { since, again, count, via, reasons, comments, learned }: AllowedSyscall,
+  { since, again, count, via, reasons, comments, widening: own, learned }: AllowedSyscall,
 ): string[] {
   const lines: string[] = []
   const runText = (id: string) => {
@@ -80,7 +80,7 @@ function provenance(
   if (count !== undefined) lines.push(`made at most ${number(count, 'time')} in one run`)
   if (learned !== undefined) {
     const places = learned.arguments.map((index) => `argument ${index}`).join(' and ')
-    const widening = policy.widening ?? DEFAULT_WIDENING
+    const widening = own ?? policy.widening ?? DEFAULT_WIDENING
     lines.push(`seen with ${number(learned.values.length, 'value')} of ${places}, widened (${widening})`)
   }
   if (via !== undefined)

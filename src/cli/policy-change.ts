@@ -1,7 +1,7 @@
 /** The changes of a policy that policy edit makes without an editor. */
 import { SandboxError } from '../errors.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
-import { type CommentChange, commentCall, commentPolicy } from '../policy/comments.ts'
+import { type CallPlace, type CommentChange, changeCall, commentCall, commentPolicy } from '../policy/comments.ts'
 import type { ArchitectureName } from '../policy/document.ts'
 import { WIDENINGS, type Widening } from '../policy/widen.ts'
 import { ARCH_OPTION } from './call.ts'
@@ -18,7 +18,7 @@ export const EDIT_OPTIONS: Readonly<Record<string, Option>> = {
   call: {
     type: 'string',
     value: 'CALL',
-    help: 'comments of this call (a name or a number), not of the policy as a whole',
+    help: 'change this call (a name or a number), not the policy as a whole',
   },
   arch: { ...ARCH_OPTION, help: 'with --call: only of this architecture' },
   widening: {
@@ -33,33 +33,41 @@ export function changeOf({ text, texts }: Invocation): ((policy: PolicyDocument)
   const comments = { add: texts('comment'), remove: texts('remove-comment') }
   const [call, widening] = [text('call'), wideningOf(text('widening'))]
   const commenting = comments.add.length + comments.remove.length > 0
-  if (!commenting && (call ?? text('arch')) !== undefined)
-    throw usage('--call and --arch say where a comment goes; say which with --comment TEXT or --remove-comment TEXT')
   if (text('arch') !== undefined && call === undefined) throw usage('--arch goes with --call CALL')
-  if (!commenting && widening === undefined) return undefined
+  if (!commenting && widening === undefined) {
+    if (call === undefined) return undefined
+    throw usage('--call says which call is changed; say how with --comment TEXT, --remove-comment TEXT or --widening')
+  }
+  const place = call === undefined ? undefined : placeOf(call, text('arch'))
   return (policy) => {
-    const widened = widening === undefined ? policy : { ...policy, widening }
-    return commenting ? commented(widened, call, text('arch'), comments) : widened
+    const widened = widening === undefined ? policy : widen(policy, place, widening)
+    return commenting ? comment(widened, place, comments) : widened
   }
 }
 
-function commented(
-  policy: PolicyDocument,
-  call: string | undefined,
-  architecture: string | undefined,
-  change: CommentChange,
-): PolicyDocument {
-  const missing = (comment: string): never => {
-    throw usage(`policy ${policy.name} has no such comment${call === undefined ? '' : ` on ${call}`}: ${comment}`)
+function placeOf(call: string, architecture: string | undefined): CallPlace {
+  return {
+    call: /^\d+$/.test(call) ? `#${call}` : call,
+    architecture: architecture as ArchitectureName | undefined,
   }
-  if (call === undefined) return commentPolicy(policy, change, missing)
-  const key = /^\d+$/.test(call) ? `#${call}` : call
-  const result = commentCall(policy, key, architecture as ArchitectureName | undefined, change, missing)
-  if (result !== undefined) return result
+}
+
+function widen(policy: PolicyDocument, place: CallPlace | undefined, widening: Widening): PolicyDocument {
+  if (place === undefined) return { ...policy, widening }
+  return changeCall(policy, place, (call) => ({ ...call, widening })) ?? absent(policy, place)
+}
+
+function comment(policy: PolicyDocument, place: CallPlace | undefined, change: CommentChange): PolicyDocument {
+  const missing = (line: string): never => {
+    throw usage(`policy ${policy.name} has no such comment${place === undefined ? '' : ` on ${place.call}`}: ${line}`)
+  }
+  if (place === undefined) return commentPolicy(policy, change, missing)
+  return commentCall(policy, place, change, missing) ?? absent(policy, place)
+}
+
+function absent({ name }: PolicyDocument, { call, architecture }: CallPlace): never {
   const where = architecture === undefined ? '' : ` for ${architecture}`
-  throw usage(
-    `policy ${policy.name} does not allow ${call}${where}; policy show lists the calls that can have comments`,
-  )
+  throw usage(`policy ${name} does not allow ${call}${where}; policy show lists what it allows`)
 }
 
 function wideningOf(text: string | undefined): Widening | undefined {

@@ -1,4 +1,4 @@
-/** Comments that people put on a policy or on its calls. Pure. */
+/** What people say of a policy and of its calls. Pure. */
 import type { AllowedSyscall, PolicyDocument } from '../generated/policy.ts'
 import { type ArchitectureName, architecturesOf, canonicalPolicy } from './document.ts'
 import { syscallKey } from './syscalls.ts'
@@ -24,31 +24,46 @@ export function commentPolicy(
   return canonicalPolicy(changed(policy, change))
 }
 
-/**
- * The policy with the comments of a call changed, wherever the call stands (`architecture`: only there). Undefined where it stands nowhere.
- * `call`: its name, or #number.
- */
+/** Where a call stands: its name, or #number, and the architecture, or all of them. */
+export interface CallPlace {
+  readonly call: string
+  readonly architecture: ArchitectureName | undefined
+}
+
+/** The policy with the comments of a call changed, wherever it stands. Undefined where it stands nowhere. */
 export function commentCall(
   policy: PolicyDocument,
-  call: string,
-  architecture: ArchitectureName | undefined,
+  place: CallPlace,
   change: CommentChange,
   missing: (comment: string) => void,
 ): PolicyDocument | undefined {
-  const found: AllowedSyscall[] = []
+  const found: string[] = []
+  const result = changeCall(policy, place, (syscall) => {
+    found.push(...(syscall.comments ?? []))
+    return changed(syscall, change)
+  })
+  if (result !== undefined) for (const line of change.remove) if (!found.includes(line)) missing(line)
+  return result
+}
+
+/** The policy with a call changed, wherever it stands. Undefined where it stands nowhere. */
+export function changeCall(
+  policy: PolicyDocument,
+  { call, architecture }: CallPlace,
+  change: (syscall: AllowedSyscall) => AllowedSyscall,
+): PolicyDocument | undefined {
+  let found = false
   const architectures: PolicyDocument['architectures'] = {}
   for (const [name, { known, syscalls }] of architecturesOf(policy)) {
     const here = architecture === undefined || architecture === name
-    const commented = syscalls.map((syscall) => {
+    const changed = syscalls.map((syscall) => {
       if (!here || syscallKey(syscall) !== call) return syscall
-      found.push(syscall)
-      return changed(syscall, change)
+      found = true
+      return change(syscall)
     })
-    architectures[name] = { known, syscalls: commented }
+    architectures[name] = { known, syscalls: changed }
   }
-  if (found.length === 0) return undefined
-  for (const line of change.remove) if (!found.some(({ comments }) => comments?.includes(line))) missing(line)
-  return canonicalPolicy({ ...policy, architectures })
+  return found ? canonicalPolicy({ ...policy, architectures }) : undefined
 }
 
 function changed<Target extends Commented>(target: Target, { add, remove }: CommentChange): Target {

@@ -75,7 +75,7 @@ export function encodePolicy(policy: PolicyDocument): string {
 }
 
 function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
-  const { name, number, count, since, again, via, reasons, comments, learned, rules } = syscall
+  const { name, number, count, since, again, via, reasons, comments, widening, learned, rules } = syscall
   return {
     ...(name === undefined ? { number: number as number } : { name }),
     ...(count === undefined ? {} : { count }),
@@ -84,6 +84,7 @@ function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
     ...(via === undefined ? {} : { via }),
     ...sortedLines('reasons', reasons),
     ...sortedLines('comments', comments),
+    ...(widening === undefined ? {} : { widening }),
     ...(learned === undefined ? {} : { learned: canonicalLearned(learned) }),
     ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
   }

@@ -80,6 +80,7 @@ function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): 
   // A call that was learned or imported needs no other one to stand beside.
   if (a.via !== undefined && b.via !== undefined) [merged.via] = [a.via, b.via].sort(compareText) as [string, string]
   Object.assign(merged, sortedLines('reasons', a.reasons, b.reasons), sortedLines('comments', a.comments, b.comments))
+  Object.assign(merged, wider(a.widening, b.widening))
   // Neither rules nor learned arguments = any arguments, which holds all others.
   if (isUnrestricted(a) || isUnrestricted(b)) return merged
   const learned = mergeLearned(learnedA, learnedB)

@@ -1,6 +1,6 @@
 /** What argument rules have in common. Pure. */
 import type { Comparison } from '../generated/policy.ts'
-import { alignedBlocks, intervalOf } from './ranges.ts'
+import { alignedBlocks, betweenComparison, intervalOf } from './ranges.ts'
 import { decodeUint64, encodeUint64 } from './uint64.ts'
 
 const MAX = (1n << 64n) - 1n
@@ -89,6 +89,40 @@ export function narrowed(comparison: Comparison): Comparison {
   const low = decodeUint64(mask) & LOW
   if (low !== LOW) return { ...plain, mask: encodeUint64(low) }
   return plain.op === 'masked==' ? { ...plain, op: '==' } : plain
+}
+
+/**
+ * What a comparison of an argument of 32 bits says of the low half of a register of 64, whatever stands above: alternatives, none where it never
+ * holds.
+ */
+export function ofLowHalf(comparison: Comparison): Comparison[] {
+  const { index, op, value, mask } = comparison
+  if (op === 'masked==') return [{ ...comparison, mask: encodeUint64(decodeUint64(mask ?? 0) & LOW) }]
+  if (op === '==') return [{ index, op: 'masked==', value, mask: encodeUint64(LOW) }]
+  const operand = decodeUint64(value)
+  const whole = { from: 0n, to: LOW, mask: LOW }
+  const interval = intervalOf(comparison, 32)
+  const parts =
+    interval === undefined
+      ? [
+          { ...whole, to: operand - 1n },
+          { ...whole, from: operand + 1n },
+        ]
+      : [interval]
+  return parts
+    .map((part) => ({ ...part, to: part.to < LOW ? part.to : LOW, whole: false }))
+    .filter(({ from, to }) => from <= to)
+    .map((part) => betweenComparison(index, part))
+}
+
+/** The same for rules. */
+export function ofLowHalves(rules: readonly Comparison[][]): Comparison[][] {
+  return rules.flatMap((rule) =>
+    rule.reduce<Comparison[][]>(
+      (made, comparison) => made.flatMap((one) => ofLowHalf(comparison).map((choice) => [...one, choice])),
+      [[]],
+    ),
+  )
 }
 
 /** What the schema cannot say of a comparison of an argument of so many bits. */

@@ -5,8 +5,7 @@
 import type { Comparison } from '../generated/policy.ts'
 import { ARGUMENT_MASK } from './arguments.ts'
 import type { ArchitectureName } from './document.ts'
-import { betweenComparison, intervalOf } from './ranges.ts'
-import { narrowed } from './rules.ts'
+import { narrowed, ofLowHalf } from './rules.ts'
 import { decodeUint64, encodeUint64 } from './uint64.ts'
 
 export interface Way {
@@ -182,29 +181,10 @@ function carryBits(comparison: Comparison, loose: number, move: (bits: number) =
 
 /** The comparison with the width of the other architecture's registers: alternatives; undefined where it cannot hold, or be said, there. */
 function fit(comparison: Comparison, { from, to }: Way): Comparison[] | undefined {
-  if (isNarrow(from) && !isNarrow(to)) return lowHalf(comparison)
+  if (isNarrow(from) && !isNarrow(to)) return ofLowHalf(comparison)
   if (longBits(to) === 64) return [comparison]
   // A register of x32 has 64 bits, but its rules have values of 32.
   const small = isNarrow(to) ? narrowed(comparison) : comparison
   const numbers = [small.value, small.to ?? 0, small.mask ?? 0]
   return numbers.every((number) => decodeUint64(number) <= BigInt(ARGUMENT_MASK)) ? [small] : undefined
-}
-
-/** What was said of a register of 32 bits, of the low half of one of 64. */
-function lowHalf(comparison: Comparison): Comparison[] {
-  const { index, op, value } = comparison
-  if (op === 'masked==') return [comparison]
-  if (op === '==') return [{ index, op: 'masked==', value, mask: ARGUMENT_MASK }]
-  const mask = BigInt(ARGUMENT_MASK)
-  const operand = decodeUint64(value)
-  const interval = intervalOf(comparison, 32)
-  const parts =
-    interval === undefined
-      ? [
-          { from: 0n, to: operand - 1n },
-          { from: operand + 1n, to: mask },
-        ]
-      : [interval]
-  const ranges = parts.filter((part) => part.from <= part.to)
-  return ranges.map((part) => betweenComparison(index, { mask, whole: false, from: part.from, to: part.to }))
 }

@@ -237,10 +237,11 @@ class Translator {
 }
 
 /** Of a call what goes with it wherever it goes; the count says which calls the filter looks for first. */
-function whatPeopleSaid({ count, reasons, comments }: AllowedSyscall): Partial<AllowedSyscall> {
+function whatPeopleSaid({ count, reasons, comments, widening }: AllowedSyscall): Partial<AllowedSyscall> {
   return {
     ...(count === undefined ? {} : { count }),
     ...(reasons === undefined ? {} : { reasons }),
     ...(comments === undefined ? {} : { comments }),
+    ...(widening === undefined ? {} : { widening }),
   }
 }

@@ -49,7 +49,7 @@ function widenSyscall(
   widening: Widening,
   steps: WideningStep[],
 ): AllowedSyscall {
-  const { learned, rules, ...rest } = syscall
+  const { learned, rules, widening: own, ...rest } = syscall
   if (isUnrestricted(syscall) || learned === undefined) return syscall
   const key = syscallKey(syscall)
   const known = argumentsOf(architecture, key)
@@ -61,11 +61,11 @@ function widenSyscall(
     const about = argument === undefined ? {} : { argument: { index: argument.index, name: argument.name } }
     steps.push({ architecture, syscall: key, ...about, reason })
   }
-  const widened = widenLearned(learned, columns, widening, note)
+  const widened = widenLearned(learned, columns, own ?? widening, note)
   // A rule without comparisons: any arguments.
   if (widened.some((rule) => rule.length === 0)) return rest
-  const own = widened.map((rule) => forArchitecture(rule, architecture))
-  return { ...rest, rules: canonicalRules([...(rules ?? []), ...own]) }
+  const made = widened.map((rule) => forArchitecture(rule, architecture))
+  return { ...rest, rules: canonicalRules([...(rules ?? []), ...made]) }
 }
 
 /** Where a register holds no more than 32 bits, the whole argument is compared, which needs no mask. Those of x32 hold 64. */

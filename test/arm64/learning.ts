@@ -1,7 +1,7 @@
 /** Learning on arm64. */
 import type { Test } from 'tap'
-import { TRACER_ARGUMENTS_OF } from '../../src/generated/tracer-arguments.ts'
-import { TRACER_PATHS_OF } from '../../src/generated/tracer-paths.ts'
+import { TRACER_ARGUMENTS } from '../../src/generated/tracer-arguments.ts'
+import { TRACER_PATHS } from '../../src/generated/tracer-paths.ts'
 import type { Boot, Step } from './machine.ts'
 import { callsOf, countsOf, eventsOf, KNOWN, linesOf, type Programs, stepOf, WAYS, withoutRacy } from './programs.ts'
 
@@ -20,12 +20,12 @@ export async function testLearning(t: Test, programs: Programs, boot: Boot): Pro
     commands[`untraced ${way}`] = learn(WAYS[way].options, '-', 'untraced')
   for (const way of ['syscall', 'trace'] as const) commands[`killed ${way}`] = learn(WAYS[way].options, 'K', 'spin')
   for (const way of ['syscall', 'ebpf'] as const) {
-    const wanted = `--arguments ${TRACER_ARGUMENTS_OF.arm64},aarch64:64:5,arm:4:5`
+    const wanted = `--arguments ${TRACER_ARGUMENTS.arm64},aarch64:64:5,arm:4:5`
     for (const program of ['exact', 'arm'])
       commands[`arguments ${program} ${way}`] = learn(`${WAYS[way].options} ${wanted}`, '-', program)
   }
   for (const way of ['syscall', 'trace'] as const)
-    commands[`paths ${way}`] = learn(`${WAYS[way].options} --paths ${TRACER_PATHS_OF.arm64}`, '-', 'opens')
+    commands[`paths ${way}`] = learn(`${WAYS[way].options} --paths ${TRACER_PATHS.arm64}`, '-', 'opens')
   commands.calibrate = '/bin/runtime fS /bin/exact -- /bin/tracer calibrate --state --output /tmp/output'.split(' ')
   const steps = await boot({}, commands)
   const step = (name: string): Step => stepOf(steps, name)

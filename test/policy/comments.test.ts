@@ -19,7 +19,7 @@ const add = (...lines: string[]) => ({ add: lines, remove: [] })
 const remove = (...lines: string[]) => ({ add: [], remove: lines })
 
 function commented(document: PolicyDocument, call: string, ...lines: string[]): PolicyDocument {
-  const result = commentCall(document, call, undefined, add(...lines), missing)
+  const result = commentCall(document, { call, architecture: undefined }, add(...lines), missing)
   if (result === undefined) throw new Error(`no ${call}`)
   return result
 }
@@ -43,15 +43,20 @@ test('comments of a call, of each architecture or of one', async (t) => {
   const both = policy([], { architectures: { x86_64: { known: 471, syscalls: [{ name: 'read' }] }, x86 } })
   const everywhere = commented(both, 'read', 'says why')
   t.match(everywhere.architectures, { x86_64: { syscalls: [{ comments: ['says why'] }] }, x86: { syscalls: [{}, {}] } })
-  const one = commentCall(both, 'read', 'x86', add('32-bit'), missing)
+  const one = commentCall(both, { call: 'read', architecture: 'x86' }, add('32-bit'), missing)
   t.same(one?.architectures.x86_64, both.architectures.x86_64)
   t.same(one?.architectures.x86?.syscalls[0], { name: 'read', comments: ['32-bit'] })
-  t.same(commentCall(both, '#999', undefined, add('?'), missing)?.architectures.x86?.syscalls[1], {
-    number: 999,
-    comments: ['?'],
+  t.same(
+    commentCall(both, { call: '#999', architecture: undefined }, add('?'), missing)?.architectures.x86?.syscalls[1],
+    {
+      number: 999,
+      comments: ['?'],
+    },
+  )
+  t.equal(commentCall(both, { call: 'write', architecture: undefined }, add('x'), missing), undefined)
+  t.throws(() => commentCall(both, { call: 'read', architecture: undefined }, remove('x'), missing), {
+    message: 'missing x',
   })
-  t.equal(commentCall(both, 'write', undefined, add('x'), missing), undefined)
-  t.throws(() => commentCall(both, 'read', undefined, remove('x'), missing), { message: 'missing x' })
 })
 
 test('they stay through learning, siblings, intersection, overlays and minimizing', async (t) => {

@@ -1,10 +1,11 @@
 /** Formats that have one list of calls for all architectures: the policy's lists as one, where that says the same. Pure. */
 import { SandboxError } from '../../errors.ts'
-import type { AllowedSyscall, PolicyDocument } from '../../generated/policy.ts'
+import type { AllowedSyscall, Comparison, PolicyDocument } from '../../generated/policy.ts'
 import { ARGUMENT_BITS, type ArchitectureName, architecturesOf } from '../document.ts'
 import type { SyscallNames } from '../names.ts'
-import { narrowed } from '../rules.ts'
+import { narrowed, ofLowHalves } from '../rules.ts'
 import { canonicalRules, compareSyscalls, syscallKey } from '../syscalls.ts'
+import { widenPolicy } from '../widen.ts'
 
 export interface OneList {
   readonly architectures: readonly ArchitectureName[]
@@ -17,7 +18,8 @@ export interface OneList {
  * another one's list allows.
  */
 export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numberOf'>): OneList {
-  const lists = architecturesOf(policy)
+  // What was learned of arguments is as much of the policy as what stands there as rules.
+  const lists = architecturesOf(widenPolicy(policy))
   if (lists.length === 0) throw impossible(policy, 'it allows nothing; learn the container first')
   const unnamed = lists.flatMap(([, { syscalls }]) => syscalls.filter(({ name }) => name === undefined))
   if (unnamed.length > 0) {
@@ -34,11 +36,13 @@ export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numbe
   for (const [architecture, { syscalls }] of lists) {
     const own = new Map(syscalls.map((syscall) => [syscallKey(syscall), syscall]))
     for (const [name, syscall] of all) {
-      if (
-        names.numberOf(architecture, name) === undefined ||
-        sameRules(own.get(name), syscall, ARGUMENT_BITS[architecture])
-      )
-        continue
+      if (names.numberOf(architecture, name) === undefined || sameRules(own.get(name), syscall, architecture)) continue
+      if (lists.length === 1) {
+        throw impossible(
+          policy,
+          `a profile compares the low halves of ${architecture} arguments, but a rule of ${name} looks at whole ones; give it masks of 0xffffffff`,
+        )
+      }
       const architectures = lists.map(([each]) => each).join(' and ')
       throw impossible(
         policy,
@@ -49,12 +53,17 @@ export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numbe
   return { architectures: lists.map(([name]) => name), syscalls: [...all.values()].sort(compareSyscalls) }
 }
 
-/** libseccomp looks at the low halves of the arguments of architectures with 32 bits, x32 among them. */
-function sameRules(a: AllowedSyscall | undefined, b: AllowedSyscall, bits: 32 | 64): boolean {
-  if (a === undefined || (a.rules === undefined) !== (b.rules === undefined)) return false
-  const text = ({ rules = [] }: AllowedSyscall) =>
-    JSON.stringify(canonicalRules(bits === 64 ? rules : rules.map((rule) => rule.map(narrowed))))
-  return text(a) === text(b)
+/** libseccomp looks at the low halves of the arguments of architectures with 32 bits; the registers of x32 have more. */
+function sameRules(own: AllowedSyscall | undefined, all: AllowedSyscall, architecture: ArchitectureName): boolean {
+  if (own === undefined || (own.rules === undefined) !== (all.rules === undefined)) return false
+  const [mine, common] = [own.rules ?? [], all.rules ?? []]
+  const small = (rules: Comparison[][]) => rules.map((rule) => rule.map(narrowed))
+  if (architecture === 'x32') return sameText(mine, ofLowHalves(small(common)))
+  return ARGUMENT_BITS[architecture] === 32 ? sameText(small(mine), small(common)) : sameText(mine, common)
+}
+
+function sameText(a: Comparison[][], b: Comparison[][]): boolean {
+  return JSON.stringify(canonicalRules(a)) === JSON.stringify(canonicalRules(b))
 }
 
 export function impossible(policy: PolicyDocument, reason: string): SandboxError {

@@ -3,7 +3,7 @@ import type { AllowedSyscall, Architecture, Comparison } from '../../generated/p
 import { ARGUMENT_BITS, type ArchitectureName } from '../document.ts'
 import type { SyscallNames } from '../names.ts'
 import { Notes } from '../notes.ts'
-import { narrowed } from '../rules.ts'
+import { narrowed, ofLowHalves } from '../rules.ts'
 import { canonicalRules } from '../syscalls.ts'
 import { decodeUint64 } from '../uint64.ts'
 
@@ -108,9 +108,10 @@ export class Collector {
     this.architecture(architecture)
     const calls = this.#calls.get(architecture) as Map<string, Call>
     const key = identity.name ?? `#${identity.number}`
-    const bits = ARGUMENT_BITS[architecture]
-    const own = bits === 64 || architecture === 'x32' ? rules : rules?.map((rule) => rule.map(narrowed))
-    const fitting = own?.filter((rule) => this.#fits(architecture, rule, key))
+    const own = ARGUMENT_BITS[architecture] === 64 ? rules : rules?.map((rule) => rule.map(narrowed))
+    const fits = own?.filter((rule) => this.#fits(architecture, rule, key))
+    // Whoever filters by names and profiles compares the low halves of x32's arguments (libseccomp).
+    const fitting = architecture === 'x32' && fits !== undefined ? ofLowHalves(fits) : fits
     if (fitting?.length === 0) return
     const before = calls.get(key)
     if (before === undefined) {

@@ -1,6 +1,5 @@
 /** The formats that can be imported: one table, with how each is read. */
 import { parseObject } from '../../json.ts'
-import type { ArchitectureName } from '../document.ts'
 import { readAudit } from './audit.ts'
 import type { Collector } from './collector.ts'
 import { readProfile } from './profile.ts'

@@ -104,7 +104,7 @@ const CAPABILITIES = [
 const EPERM = { kind: 'errno', errno: 1 } as const
 
 /** What runc has libseccomp make of the default profile for these architectures. */
-function defaultProgram(conditions: ReadOptions, architectures: readonly ('x86_64' | 'x86')[]): Uint8Array {
+function defaultProgram(conditions: ReadOptions, architectures: readonly ('x86_64' | 'x86' | 'x32')[]): Uint8Array {
   using filter = seccompLibrary().filter({ defaultAction: EPERM, badArchAction: EPERM, architectures })
   const notes = new Collector(NAMES, { observed: false })
   const entries = profileEntries(JSON.parse(DEFAULT).syscalls, conditions, notes, (problem) => {
@@ -137,7 +137,7 @@ for (const [what, capabilities] of Object.entries({
   test(`the default profile with ${what} allows exactly what it should, call by call and argument by argument`, async (t) => {
     const conditions = { ...READ_OPTIONS, capabilities: new Set(capabilities) }
     const imported = policyOfImport('test', collect('docker', DEFAULT, conditions), PROVENANCE)
-    for (const architectures of [['x86_64'], ['x86_64', 'x86']] as const) {
+    for (const architectures of [['x86_64'], ['x86_64', 'x86', 'x32']] as const) {
       const diagram = new Diagram()
       const lists = Object.fromEntries(architectures.map((name) => [name, imported.architectures[name]]))
       const ours = resolvePolicy({ ...imported, architectures: lists as never }, NAMES.numberOf, [])
