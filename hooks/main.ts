@@ -1,5 +1,6 @@
 /** oci-sandbox hook NAME: what a runtime is pointed at. */
 import { loadSettings } from '../src/decide/settings.ts'
+import { Memory } from '../src/enforce/remember.ts'
 import { asSandboxError, oneLine, SandboxError } from '../src/errors.ts'
 import { appendJournal } from '../src/host/journal.ts'
 import { printError } from '../src/host/output.ts'
@@ -24,8 +25,9 @@ export async function runHook(args: readonly string[]): Promise<number> {
   let state: State | undefined
   let container: string | undefined
   try {
-    const { name, config } = parse(args)
-    const settings = loadSettings(config)
+    const { name, config, remember } = parse(args)
+    const memory = remember ? Memory.begin(config) : undefined
+    const settings = loadSettings(config, memory?.lookAtConfig)
     store = settings.store
     if (name === 'precreate') {
       const { decodePrecreate, precreate } = await import('./precreate.ts')
@@ -36,7 +38,8 @@ export async function runHook(args: readonly string[]): Promise<number> {
     }
     state = decodeState(readStdin())
     container = state.id
-    const context = hookContext(settings, state)
+    // With debug each decision is in the journal, also one that is made again.
+    const context = hookContext(settings, state, settings.logLevel === 'debug' ? undefined : memory)
     if (settings.logLevel === 'debug') {
       const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
       appendJournal(store, { event: 'decided', container, message }, 'debug')
@@ -56,10 +59,11 @@ export async function runHook(args: readonly string[]): Promise<number> {
 }
 
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
-function parse(args: readonly string[]): { name: HookName; config: string | undefined } {
+function parse(args: readonly string[]): { name: HookName; config: string | undefined; remember: boolean } {
   const usage = (problem: string) =>
     new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook ${NAMES.join('|')} [--config FILE]`)
   let config: string | undefined
+  let remember = false
   const names: string[] = []
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] as string
@@ -67,6 +71,8 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
       config = args[++index]
       if (config === undefined) throw usage('--config: expected a file')
     } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
+    // From the helper (tracer/hook.c): it has no answer to this.
+    else if (argument === '--remember') remember = true
     else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
     else names.push(argument)
   }
@@ -74,5 +80,5 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
   if (name === undefined || names.length !== 1) {
     throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
   }
-  return { name, config }
+  return { name, config, remember }
 }
