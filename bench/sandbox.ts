@@ -3,11 +3,18 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Container, Hook, Store, Workspace } from './container.ts'
-import { FIXTURES, FIXTURES_INSIDE, MAIN_SCRIPT, OCI_SANDBOX } from './paths.ts'
+import { FIXTURES, FIXTURES_INSIDE, MAIN_SCRIPT, OCI_SANDBOX, TRACER } from './paths.ts'
 
 export type HookName = 'learn' | 'enforce'
 
+/** As the manifests have it. */
 export function hook(name: HookName, { config }: Store): Hook {
+  const args = ['oci-sandbox', 'hook', name, '--config', config]
+  return { path: name === 'enforce' ? TRACER : OCI_SANDBOX, args }
+}
+
+/** The program itself, with nothing remembered. */
+export function directHook(name: HookName, { config }: Store): Hook {
   return { path: OCI_SANDBOX, args: ['oci-sandbox', 'hook', name, '--config', config] }
 }
 

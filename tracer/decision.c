@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD_SIZE = QUESTION_SIZE_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 3 * PATH_MAX, HEX_SIZE = 2 * SHA256_SIZE + 1 };
+enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 2 * PATH_MAX, HEX_SIZE = 2 * SHA256_SIZE + 1 };
 
 static void hex_of(struct sha256 *sha, char hex[HEX_SIZE]) {
   unsigned char digest[SHA256_SIZE];
@@ -69,7 +69,7 @@ static bool write_head(const struct asked *asked, struct text *head) {
   text_identity(head, &asked->program);
   text_format(head, "helper ");
   text_identity(head, &helper);
-  text_format(head, "config ");
+  text_format(head, "config %s\nconfig-file ", asked->config);
   if (lstat(asked->config, &config) == 0) {
     if (!trusted_file(&config)) return false;
     text_identity(head, &config);

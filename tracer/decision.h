@@ -3,7 +3,8 @@
      oci-sandbox decision 1
      program IDENTITY           the hook's own file
      helper IDENTITY            ours
-     config IDENTITY | -        the host configuration; -: there was none
+     config PATH                the host configuration
+     config-file IDENTITY | -   -: there was none
      question LENGTH
      ...                        (question.h)
      answer pass | enforce
