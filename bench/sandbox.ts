@@ -1,7 +1,7 @@
 /** What is added to a container to learn it or to hold it to a policy, and a policy of a realistic size. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Container, Hook, Store, Workspace } from './container.ts'
 import { FIXTURES, FIXTURES_INSIDE, MAIN_SCRIPT, OCI_SANDBOX, TRACER } from './paths.ts'
 
@@ -9,8 +9,8 @@ export type HookName = 'learn' | 'enforce'
 
 /** As the manifests have it. */
 export function hook(name: HookName, { config }: Store): Hook {
-  const args = ['oci-sandbox', 'hook', name, '--config', config]
-  return { path: name === 'enforce' ? TRACER : OCI_SANDBOX, args }
+  const path = name === 'enforce' ? TRACER : OCI_SANDBOX
+  return { path, args: [basename(path), 'hook', name, '--config', config] }
 }
 
 /** The program itself, with nothing remembered. */

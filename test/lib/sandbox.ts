@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { unmountBelow } from './mounts.ts'
@@ -120,9 +120,9 @@ export class Sandbox {
 
   /** A hook of ours with the sandbox's configuration, as the manifests have it. */
   hook(name: 'learn' | 'enforce', more: object = {}) {
-    const args = ['oci-sandbox', 'hook', name, '--config', this.config]
+    const path = name === 'enforce' ? TRACER : OCI_SANDBOX
     const env = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...(name === 'enforce' ? [] : ['BUN_JSC_useJIT=0'])]
-    return { path: name === 'enforce' ? TRACER : OCI_SANDBOX, args, env, ...more }
+    return { path, args: [basename(path), 'hook', name, '--config', this.config], env, ...more }
   }
 
   /** A program that is the shim with the sandbox's configuration: what an engine is given as its runtime. */
