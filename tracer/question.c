@@ -40,7 +40,7 @@ static const char *take(struct reader *reader) {
   return string.bytes;
 }
 
-/* A key that is plain ASCII and new in its object. What is no UTF-8 becomes U+FFFD in TypeScript: two keys might be one. */
+/* A key that is plain ASCII, which sorts alike everywhere, and new in its object. */
 static const char *take_key(struct reader *reader, size_t first) {
   char bytes[KEY_SIZE];
   struct json_string key = {.bytes = bytes, .size = sizeof bytes};
@@ -161,6 +161,8 @@ static bool write_question(struct reader *reader) {
 bool question_parse(const char *text, size_t length, struct question *question) {
   struct reader reader = {.json = {.text = text, .length = length}, .question = question, .sure = true};
   question->pid = -1;
+  /* What is no UTF-8 becomes U+FFFD in TypeScript. */
+  if (!text_is_utf8(text, length)) return false;
   /* A string's quotes leave room for its end. */
   if (!(reader.arena = malloc(length + 2))) return false;
   bool known = read_state(&reader) && is_status(reader.status) && write_question(&reader);
