@@ -65,14 +65,17 @@ async function journalOf(sandbox: Sandbox, lines: number): Promise<object[]> {
 }
 
 /** An enforced container, started and ended, whose decision is remembered afterwards. */
-async function remembered(t: Test, config: object = {}): Promise<{ sandbox: Sandbox; start: () => Promise<Started> }> {
+async function remembered(
+  t: Test,
+  config: object = {},
+): Promise<{ sandbox: Sandbox; start: () => Promise<Started>; starts: number }> {
   const sandbox = await Sandbox.create(t, config)
   sandbox.writePolicy(text)
   const start = () => startOf(sandbox)
   for (let round = 0; round < 100; round++) {
     const { asked, exitCode, stderr } = await start()
     if (stderr !== '') throw new Error(`exit code ${exitCode}: ${stderr}`)
-    if (!asked) return { sandbox, start }
+    if (!asked) return { sandbox, start, starts: round + 1 }
   }
   throw new Error('the decision is never remembered')
 }
@@ -97,9 +100,9 @@ test('an enforced container starts alike, whether the decision is made or repeat
     { actions: ['kill'], logLevel: 'warning' },
     { setNoNewPrivileges: true, logLevel: 'error' },
   ]) {
-    const { sandbox, start } = await remembered(t, config)
+    const { sandbox, start, starts } = await remembered(t, config)
     const lines = 'logLevel' in config ? 0 : 2
-    const before = (await journalOf(sandbox, 2 * lines)).length
+    const before = (await journalOf(sandbox, starts * lines)).length
     const direct = { path: OCI_SANDBOX, args: ['oci-sandbox', 'hook', 'enforce', '--config', sandbox.config] }
     const container = { mode: 'enforce', args: ['/fixtures/act', 'hello', 'socket'] } as const
     const made = await sandbox.run({ ...container, hooks: { createRuntime: [direct] } })
