@@ -4,22 +4,24 @@
  */
 import { filterOf } from '../src/enforce/filter.ts'
 import { installFilter } from '../src/enforce/install.ts'
-import type { Answer, Memory } from '../src/enforce/remember.ts'
 import { foldPendingRuns } from '../src/learn/pending.ts'
 import { requireHook } from '../src/oci/bundle.ts'
 import { encodeQuestion } from '../src/oci/question.ts'
-import type { State } from '../src/oci/state.ts'
 import { type HookContext, initPid } from './context.ts'
 
 /** Returns the hook's exit code. */
 export async function enforce({ settings, state, store, decision, memory }: HookContext): Promise<number> {
+  const question = memory && encodeQuestion(state)
+  // With debug each decision is in the journal, also one that is made again.
+  const keep = settings.logLevel !== 'debug'
   if (decision.kind === 'learn') {
-    // The bundle is looked at: another one has another answer.
     requireHook(state.bundle, 'learn')
+    // The bundle was looked at: another one has another answer.
+    memory?.answer(question, { kind: 'pass' }, false)
     return 0
   }
   if (decision.kind === 'pass' || state.status === 'stopped') {
-    keep(memory, state, { kind: 'pass' })
+    memory?.answer(question, { kind: 'pass' }, keep)
     return 0
   }
   const { policy, action } = decision
@@ -27,6 +29,7 @@ export async function enforce({ settings, state, store, decision, memory }: Hook
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, policy)
   const filter = await filterOf(store, policy, action, memory?.lookAtPolicy)
+  if (memory?.answer(question, { kind: 'enforce', policy, settings, filter }, keep)) return 0
   const code = installFilter({
     pid,
     container: state.id,
@@ -35,11 +38,6 @@ export async function enforce({ settings, state, store, decision, memory }: Hook
     setNoNewPrivileges: settings.setNoNewPrivileges,
     logLevel: settings.logLevel,
   })
-  if (code === 0) keep(memory, state, { kind: 'enforce', policy, settings, filter })
+  if (code === 0) memory?.answer(question, { kind: 'pass' }, false)
   return code
-}
-
-function keep(memory: Memory | undefined, state: State, answer: Answer): void {
-  const question = memory && encodeQuestion(state)
-  if (question !== undefined) memory?.keep(question, answer)
 }

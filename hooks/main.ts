@@ -25,8 +25,8 @@ export async function runHook(args: readonly string[]): Promise<number> {
   let state: State | undefined
   let container: string | undefined
   try {
-    const { name, config, remember } = parse(args)
-    const memory = remember ? Memory.begin(config) : undefined
+    const { name, config, answer } = parse(args)
+    const memory = answer ? Memory.begin(config) : undefined
     const settings = loadSettings(config, memory?.lookAtConfig)
     store = settings.store
     if (name === 'precreate') {
@@ -38,8 +38,7 @@ export async function runHook(args: readonly string[]): Promise<number> {
     }
     state = decodeState(readStdin())
     container = state.id
-    // With debug each decision is in the journal, also one that is made again.
-    const context = hookContext(settings, state, settings.logLevel === 'debug' ? undefined : memory)
+    const context = hookContext(settings, state, memory)
     if (settings.logLevel === 'debug') {
       const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
       appendJournal(store, { event: 'decided', container, message }, 'debug')
@@ -59,11 +58,11 @@ export async function runHook(args: readonly string[]): Promise<number> {
 }
 
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
-function parse(args: readonly string[]): { name: HookName; config: string | undefined; remember: boolean } {
+function parse(args: readonly string[]): { name: HookName; config: string | undefined; answer: boolean } {
   const usage = (problem: string) =>
     new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook ${NAMES.join('|')} [--config FILE]`)
   let config: string | undefined
-  let remember = false
+  let answer = false
   const names: string[] = []
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] as string
@@ -71,8 +70,8 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
       config = args[++index]
       if (config === undefined) throw usage('--config: expected a file')
     } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
-    // From the helper (tracer/hook.c): it has no answer to this.
-    else if (argument === '--remember') remember = true
+    // From the helper (tracer/hook.c), which does what it is answered.
+    else if (argument === '--answer') answer = true
     else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
     else names.push(argument)
   }
@@ -80,5 +79,5 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
   if (name === undefined || names.length !== 1) {
     throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
   }
-  return { name, config, remember }
+  return { name, config, answer }
 }

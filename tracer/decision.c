@@ -79,7 +79,6 @@ static bool write_head(const struct asked *asked, struct text *head) {
   }
   text_format(head, "question %zu\n", asked->question->length);
   text_bytes(head, asked->question->text, asked->question->length);
-  text_format(head, "answer ");
   return !head->truncated;
 }
 
@@ -182,7 +181,8 @@ static bool load_programs(struct lines *lines, const char *store, struct decisio
   return decision->count > 0;
 }
 
-static bool take_enforce(struct lines *lines, struct decision *decision) {
+/* `fresh`: given for what is there now, so the policy need not be looked at again. */
+static bool take_enforce(struct lines *lines, bool fresh, struct decision *decision) {
   const char *store = next_value(lines, "store");
   const char *policy = store ? next_value(lines, "policy") : NULL;
   const char *identity = policy ? next_value(lines, "policy-file") : NULL;
@@ -194,24 +194,28 @@ static bool take_enforce(struct lines *lines, struct decision *decision) {
   if (!decision->allow_no_new_privs && strcmp(privileges, "0") != 0) return false;
   if (snprintf(decision->journal, sizeof decision->journal, "%s/journal.ndjson", store) >= (int)sizeof decision->journal)
     return false;
-  return policy_stands(store, policy, identity) && load_programs(lines, store, decision);
+  return (fresh || policy_stands(store, policy, identity)) && load_programs(lines, store, decision);
+}
+
+/* From "answer " on. */
+static void take_answer(struct lines *lines, bool fresh, struct decision *decision) {
+  const char *kind = next_value(lines, "answer");
+  if (!kind) return;
+  if (strcmp(kind, "pass") == 0) {
+    if (lines->at == lines->end) decision->kind = DECISION_PASS;
+  } else if (strcmp(kind, "enforce") == 0 && take_enforce(lines, fresh, decision)) {
+    decision->kind = DECISION_ENFORCE;
+  }
 }
 
 static void recall(const struct asked *asked, char *record, size_t length, struct decision *decision) {
-  static const char pass[] = "pass\n", enforce[] = "enforce\n";
   static char buffer[HEAD_SIZE];
   struct text head = TEXT_ON(buffer);
   struct lines lines;
   if (!check_sum(record, length, &lines) || !write_head(asked, &head)) return;
   if (head.length > (size_t)(lines.end - record) || memcmp(record, buffer, head.length) != 0) return;
   lines.at = record + head.length;
-  size_t left = (size_t)(lines.end - lines.at);
-  if (left == sizeof pass - 1 && memcmp(lines.at, pass, left) == 0) {
-    decision->kind = DECISION_PASS;
-  } else if (left >= sizeof enforce - 1 && memcmp(lines.at, enforce, sizeof enforce - 1) == 0) {
-    lines.at += sizeof enforce - 1;
-    if (take_enforce(&lines, decision)) decision->kind = DECISION_ENFORCE;
-  }
+  take_answer(&lines, false, decision);
 }
 
 void decision_recall(const struct asked *asked, struct decision *decision) {
@@ -223,4 +227,10 @@ void decision_recall(const struct asked *asked, struct decision *decision) {
   if (!record) return;
   recall(asked, record, length, decision);
   free(record);
+}
+
+void decision_take(char *text, size_t length, struct decision *decision) {
+  struct lines lines = {.at = text};
+  decision->kind = DECISION_UNKNOWN;
+  if (check_sum(text, length, &lines)) take_answer(&lines, true, decision);
 }

@@ -47,4 +47,8 @@ struct asked {
    has changed, or anything at all is not as it should be. Nothing is printed. */
 void decision_recall(const struct asked *asked, struct decision *decision);
 
+/* Take an answer as the program gives it: the lines of a record from `answer' on. DECISION_UNKNOWN: it is not whole, or not as it
+   should be. `text' is changed. */
+void decision_take(char *text, size_t length, struct decision *decision);
+
 #endif

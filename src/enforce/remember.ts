@@ -1,5 +1,6 @@
 /**
- * Answers of the enforce hook, kept for the helper, which repeats them without this program (tracer/decision.h has the format):
+ * Answers of the enforce hook for the helper that asked (tracer/hook.c), which acts on them; and kept, so that it need not ask again
+ * (tracer/decision.h has the format):
  *
  *   RUN_DIRECTORY/decisions/SHA256   of the host configuration's path, a NUL, and the question (src/oci/question.ts)
  *
@@ -14,6 +15,7 @@ import type { CachedFilter } from '../filter/cache.ts'
 import { makeDirectory, removeOldest, trustedDirectory, writeAtomic } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
 import { type Identity, identityOf } from '../host/identity.ts'
+import { print } from '../host/output.ts'
 import { RUN_DIRECTORY, STANDALONE, tracerPath } from '../host/paths.ts'
 
 /** When there are more than this, the older half goes. */
@@ -23,7 +25,7 @@ export type Answer =
   | { readonly kind: 'pass' }
   | { readonly kind: 'enforce'; readonly policy: string; readonly settings: Settings; readonly filter: CachedFilter }
 
-/** What one run of the hook has looked at on its way to an answer. */
+/** One run of the hook for the helper, and what it has looked at on its way to an answer. */
 export class Memory {
   readonly #config: string
   readonly #program = identityOf('/proc/self/exe')
@@ -37,12 +39,9 @@ export class Memory {
     this.#config = config
   }
 
-  /**
-   * Undefined where nothing can be kept: in Node this program is no single file whose change could be seen, and a relative path is another
-   * file in another directory. Throws TRACER_FAILED.
-   */
+  /** Undefined in Node, which no helper asks. Throws TRACER_FAILED. */
   static begin(config = DEFAULT_CONFIG): Memory | undefined {
-    return STANDALONE && isAbsolute(config) ? new Memory(config) : undefined
+    return STANDALONE ? new Memory(config) : undefined
   }
 
   readonly lookAtConfig = (descriptor: number): void => {
@@ -53,46 +52,47 @@ export class Memory {
     this.#policyFile = identityOf(descriptor)
   }
 
+  /**
+   * Tells the helper, which goes on at once, and then keeps the answer. False where the answer cannot be told: then the work is to be done
+   * here, and nothing to be left to do (pass).
+   */
+  answer(question: string | undefined, answer: Answer, keep = true): boolean {
+    const lines = answer.kind === 'pass' ? 'answer pass\n' : this.#enforceLines(answer)
+    if (lines === undefined) return false
+    print(summed(lines))
+    if (keep && question !== undefined)
+      this.#keep(question, lines, answer.kind === 'pass' ? undefined : this.#policyFile)
+    return true
+  }
+
   /** Never throws: what is not kept is asked again. */
-  keep(question: string, answer: Answer): void {
+  #keep(question: string, answer: string, policyFile: Identity | undefined): void {
+    // A change of these could go unseen.
+    if (![this.#program, this.#helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
+    // In another directory a relative path is another file.
+    if (!isAbsolute(this.#config)) return
     try {
-      const record = this.#record(question, answer)
-      if (record === undefined) return
       const directory = join(RUN_DIRECTORY, 'decisions')
       makeDirectory(directory, 0o700)
       for (const path of [RUN_DIRECTORY, directory]) trustedDirectory(path)
+      const head = [
+        'oci-sandbox decision 1',
+        `program ${this.#program.text}`,
+        `helper ${this.#helper.text}`,
+        `config ${this.#config}`,
+        `config-file ${this.#configFile?.text ?? '-'}`,
+        `question ${Buffer.byteLength(question)}`,
+        question,
+      ]
       const path = join(directory, sha256(`${this.#config}\0`, question))
-      writeAtomic(path, `${record}sum ${sha256(record)}\n`, { mode: 0o600 })
+      writeAtomic(path, summed(head.join('\n') + answer), { mode: 0o600 })
       if (readdirSync(directory).length > MAX_FILES) removeOldest(directory, MAX_FILES / 2)
     } catch {
       // As said.
     }
   }
 
-  /** Undefined where a change could go unseen. */
-  #record(question: string, answer: Answer): string | undefined {
-    const files = [
-      this.#program,
-      this.#helper,
-      this.#configFile,
-      answer.kind === 'enforce' ? this.#policyFile : undefined,
-    ]
-    if (!files.every((file) => file?.settled ?? true)) return undefined
-    const lines = answer.kind === 'pass' ? ['answer pass'] : this.#enforceLines(answer)
-    if (lines === undefined) return undefined
-    return [
-      'oci-sandbox decision 1',
-      `program ${this.#program.text}`,
-      `helper ${this.#helper.text}`,
-      `config ${this.#config}`,
-      `config-file ${this.#configFile?.text ?? '-'}`,
-      `question ${Buffer.byteLength(question)}`,
-      question + lines.join('\n'),
-      '',
-    ].join('\n')
-  }
-
-  #enforceLines({ policy, settings, filter }: Extract<Answer, { kind: 'enforce' }>): string[] | undefined {
+  #enforceLines({ policy, settings, filter }: Extract<Answer, { kind: 'enforce' }>): string | undefined {
     const { store, logLevel, setNoNewPrivileges } = settings
     if (this.#policyFile === undefined || /[\0\n]/.test(store)) return undefined
     return [
@@ -103,6 +103,12 @@ export class Memory {
       `journal-level ${logLevel}`,
       `no-new-privileges ${setNoNewPrivileges ? 1 : 0}`,
       ...filter.map(({ path }) => `filter ${basename(path, '.bpf')}`),
-    ]
+      '',
+    ].join('\n')
   }
+}
+
+/** With the line that tells that it is whole. */
+function summed(lines: string): string {
+  return `${lines}sum ${sha256(lines)}\n`
 }

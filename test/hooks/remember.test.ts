@@ -36,6 +36,9 @@ const CALLS = [
 ]
 const text = encodePolicy(policy(CALLS))
 
+/** What a test may take on a machine with other work. */
+const LONG = { timeout: 240_000 }
+
 const digest = (data: Buffer) => createHash('sha256').update(data).digest('hex')
 
 const stateOf = (annotations: Record<string, string>, more: object = {}) =>
@@ -94,7 +97,7 @@ async function startOf(sandbox: Sandbox, more: object = {}): Promise<Started> {
   return { ...result, asked: asked() }
 }
 
-test('an enforced container starts alike, whether the decision is made or repeated', async (t) => {
+test('an enforced container starts alike, whether the decision is made or repeated', LONG, async (t) => {
   for (const config of [
     {},
     { actions: ['kill'], logLevel: 'warning' },
@@ -118,7 +121,7 @@ test('an enforced container starts alike, whether the decision is made or repeat
   }
 })
 
-test('the filter that is in force is the same, read back', async (t) => {
+test('the filter that is in force is the same, read back', LONG, async (t) => {
   const { sandbox } = await remembered(t)
   const programs: string[] = []
   for (const path of [OCI_SANDBOX, TRACER]) {
@@ -176,14 +179,14 @@ const STATES: readonly string[] = [
   '{"id":"c","status":"creating","bundle":"/","annotations":{"io.sandbox.mod\\u0065":"enforec"}}',
 ]
 
-test('the outcome is the same for each state under each configuration', async (t) => {
+test('the outcome is the same for each state under each configuration', LONG, async (t) => {
   for (const config of CONFIGS) {
     const sandbox = await Sandbox.create(t, config)
     sandbox.writePolicy(text)
     let repeated = 0
     for (const state of STATES) {
       const outcomes: object[] = []
-      for (const run of [decide, ask, ask, ask]) {
+      for (const run of [decide, ask, ask]) {
         const before = journal(sandbox).length
         const { exitCode, stdout, stderr, ...rest } = await run(sandbox, state)
         outcomes.push({ exitCode, stdout, stderr, said: journal(sandbox).slice(before) })
@@ -191,11 +194,11 @@ test('the outcome is the same for each state under each configuration', async (t
       }
       for (const outcome of outcomes.slice(1)) t.same(outcome, outcomes[0], `${JSON.stringify(config)} ${state}`)
     }
-    t.equal(repeated > 4, !('logLevel' in config) && !JSON.stringify(config).includes('other'), `${repeated} repeated`)
+    t.equal(repeated > 2, !('logLevel' in config) && !JSON.stringify(config).includes('other'), `${repeated} repeated`)
   }
 })
 
-test('what is remembered for one question is no answer to another one', async (t) => {
+test('what is remembered for one question is no answer to another one', LONG, async (t) => {
   const sandbox = await Sandbox.create(t)
   await untilRepeated(sandbox, stateOf({}))
   t.match(
@@ -227,7 +230,7 @@ test('what is remembered for one question is no answer to another one', async (t
   t.match(await ask(other, stateOf({})), { exitCode: 0, asked: true }, "nor is another configuration's record")
 })
 
-test('a decision is made anew when what it depended on has changed', async (t) => {
+test('a decision is made anew when what it depended on has changed', LONG, async (t) => {
   const { sandbox, start } = await remembered(t)
   const again = async () => {
     for (let round = 0; round < 100; round++) if (!(await start()).asked) return
@@ -327,14 +330,14 @@ function replace(path: string): void {
   renameSync(`${path}.new`, path)
 }
 
-test('a run that waits to be merged into the policy is merged first', async (t) => {
+test('a run that waits to be merged into the policy is merged first', LONG, async (t) => {
   const { sandbox, start } = await remembered(t)
   const hooks = { createRuntime: [sandbox.hook('learn')] }
   await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello', 'socket'], hooks })
   t.match(await start(), { exitCode: 0, stdout: 'hello: ok\nsocket: ok', asked: true })
 })
 
-test('other programs than those that decided do not repeat it', async (t) => {
+test('other programs than those that decided do not repeat it', LONG, async (t) => {
   const sandbox = await Sandbox.create(t)
   await untilRepeated(sandbox, stateOf({}))
   const bin = join(sandbox.directory, 'prefix/bin')
@@ -347,20 +350,35 @@ test('other programs than those that decided do not repeat it', async (t) => {
     asked: false,
     stderr: /the program oci-sandbox is neither/,
   })
-  writeFileSync(join(bin, 'oci-sandbox'), '#!/bin/sh\necho "$@"\nexit 3\n', { mode: 0o755 })
-  t.match(await ask(sandbox, stateOf({}), helper), {
-    ...{ exitCode: 3, asked: true },
-    stdout: `hook enforce --config ${sandbox.config} --remember`,
-  })
+  const program = (script: string) => writeFileSync(join(bin, 'oci-sandbox'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  program('echo "$@" >&2; exit 3')
+  const line = `hook enforce --config ${sandbox.config} --answer`
+  t.match(await ask(sandbox, stateOf({}), helper), { exitCode: 3, asked: true, stdout: '', stderr: line })
   const hook = ['hook', 'unlearn', '--odd']
   t.match(
     await execa(helper, hook, { reject: false }),
-    { exitCode: 3, stdout: hook.join(' ') },
+    { exitCode: 3, stderr: hook.join(' ') },
     'other hooks are its business',
   )
+
+  const sum = (answer: string) => `printf '%s\\n' '${answer}sum ${digest(Buffer.from(answer))}'`
+  const silent = { exitCode: 1, stdout: '', stderr: /^oci-sandbox-tracer: hook: .*does not say what is to be done/ }
+  for (const [what, script, expected] of [
+    ['an answer', sum('answer pass\n'), { exitCode: 0, stdout: '', stderr: '' }],
+    ['an answer, and what went wrong then', `${sum('answer pass\n')}; exit 5`, { exitCode: 5 }],
+    ['none', ':', silent],
+    ['half of one', 'echo answer pass', silent],
+    ['one that is none', sum('answer maybe\n'), silent],
+    ['one with more behind it', sum('answer pass\nanswer pass\n'), silent],
+    ['one that never ends', 'head -c 1000000 /dev/zero 2>/dev/null', { exitCode: 141 }],
+    ['its end by a signal', 'kill -9 $$', { exitCode: 1, stderr: /was ended by a signal/ }],
+  ] as const) {
+    program(script)
+    t.match(await ask(sandbox, stateOf({}), helper), expected, what)
+  }
 })
 
-test('a record that is not as it was written is none', async (t) => {
+test('a record that is not as it was written is none', LONG, async (t) => {
   const { sandbox, start } = await remembered(t)
   const { path, text: good } = recordOf(sandbox)
   const bytes = Buffer.from(good, 'latin1')
@@ -433,13 +451,13 @@ test('a record that is not as it was written is none', async (t) => {
   t.match(await start(), { exitCode: 0 })
 })
 
-test('damaged records never do harm', async (t) => {
+test('damaged records never do harm', LONG, async (t) => {
   const { sandbox } = await remembered(t)
   const { path, text: good } = recordOf(sandbox)
   const state = stateOf(ENFORCE)
   const expected = await decide(sandbox, state)
   const random = new Random(7)
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 100; round++) {
     const bytes = [...Buffer.from(good, 'latin1')]
     for (let count = 1 + random.below(3); count > 0; count--) {
       const at = random.below(bytes.length)
@@ -457,7 +475,7 @@ test('damaged records never do harm', async (t) => {
   t.pass()
 })
 
-test('nothing is remembered that cannot be known again', async (t) => {
+test('nothing is remembered that cannot be known again', LONG, async (t) => {
   const sandbox = await Sandbox.create(t)
   await untilRepeated(sandbox, stateOf({}))
   for (const path of sandbox.remembered()) rmSync(path)

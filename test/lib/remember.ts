@@ -13,15 +13,13 @@ let count = 0
 
 /** A hook entry for bundles, and whether the program was asked when it ran last. */
 export function watchedHook(sandbox: Sandbox, helper = TRACER) {
-  const file = join(sandbox.directory, `execve-${++count}`)
-  const line = ['-qq', '-o', file, '-e', 'trace=execve', helper, 'hook', 'enforce', '--config', sandbox.config]
+  const file = join(sandbox.directory, `calls-${++count}`)
+  const line = ['-qq', '-o', file, '-e', 'trace=memfd_create', helper, 'hook', 'enforce', '--config', sandbox.config]
   return {
     entry: { path: '/usr/bin/strace', args: ['strace', ...line], env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] },
     line,
-    asked: () =>
-      readFileSync(file, 'utf8')
-        .split('\n')
-        .filter((text) => text.includes('execve(')).length > 1,
+    // The state is put into memory for the program that is asked.
+    asked: () => readFileSync(file, 'utf8').includes('memfd_create('),
   }
 }
 
