@@ -12,6 +12,7 @@ enum { SEGMENTS_MAX = 2 * ALLOW_NUMBERS + 2, FAR = 255 /* the longest conditiona
 struct segment {
   uint32_t start;
   enum arch_watch watch;
+  uint8_t null; /* of struct allow */
 };
 
 struct writer {
@@ -33,7 +34,22 @@ static void put_return(struct writer *writer, bool pass) {
 /* The low half of the first argument; all machines that we know are little-endian. */
 enum { FIRST_ARGUMENT = offsetof(struct seccomp_data, args) };
 
-static void put_answer(struct writer *writer, enum arch_watch watch) {
+/* Both halves of the argument. */
+static void put_null(struct writer *writer, unsigned argument) {
+  unsigned low = offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t);
+  put(writer, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low));
+  put(writer, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3));
+  put(writer, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low + 4));
+  put(writer, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1));
+  put_return(writer, true);
+  put_return(writer, false);
+}
+
+static void put_answer(struct writer *writer, enum arch_watch watch, uint8_t null) {
+  if (watch == ARCH_WATCH_NEVER && null > 0) {
+    put_null(writer, null - 1U);
+    return;
+  }
   switch (watch) {
     case ARCH_WATCH_NEVER:
       put_return(writer, true);
@@ -57,7 +73,7 @@ static void put_answer(struct writer *writer, enum arch_watch watch) {
 /* Answer for segments first..last, the number being in the accumulator. */
 static void put_tree(struct writer *writer, const struct segment *segments, int first, int last) {
   if (first == last || writer->full) {
-    put_answer(writer, segments[first].watch);
+    put_answer(writer, segments[first].watch, segments[first].null);
     return;
   }
   int middle = (first + last + 1) / 2;
@@ -79,9 +95,9 @@ static void put_tree(struct writer *writer, const struct segment *segments, int 
   put_tree(writer, segments, middle, last);
 }
 
-static int add_segment(struct segment *segments, int count, uint32_t start, enum arch_watch watch) {
-  if (count > 0 && segments[count - 1].watch == watch) return count;
-  segments[count] = (struct segment){start, watch};
+static int add_segment(struct segment *segments, int count, uint32_t start, enum arch_watch watch, uint8_t null) {
+  if (count > 0 && segments[count - 1].watch == watch && segments[count - 1].null == null) return count;
+  segments[count] = (struct segment){start, watch, null};
   return count + 1;
 }
 
@@ -90,9 +106,9 @@ static int add_abi(struct segment *segments, int count, const struct allow *allo
   for (int nr = 0; nr < ALLOW_NUMBERS; nr++) {
     struct arch_call call = {.abi = abi, .nr = nr};
     enum arch_watch watch = allow->pass[abi][nr] ? arch_watch(&call) : ARCH_WATCH_ALWAYS;
-    count = add_segment(segments, count, base + (uint32_t)nr, watch);
+    count = add_segment(segments, count, base + (uint32_t)nr, watch, allow->null[abi][nr]);
   }
-  return add_segment(segments, count, base + ALLOW_NUMBERS, ARCH_WATCH_ALWAYS);
+  return add_segment(segments, count, base + ALLOW_NUMBERS, ARCH_WATCH_ALWAYS, 0);
 }
 
 unsigned short allow_program(const struct allow *allow, struct sock_filter *program) {

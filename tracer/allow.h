@@ -13,6 +13,7 @@ enum { ALLOW_MARK = 0x0c1 };
 /* Calls that may pass, by ABI and number. */
 struct allow {
   bool pass[ARCH_ABIS_MAX][ALLOW_NUMBERS];
+  uint8_t null[ARCH_ABIS_MAX][ALLOW_NUMBERS]; /* ... only if this argument, counted from 1, is null; 0: always */
 };
 
 /* Write the program into `program` (BPF_MAXINSNS places). Some calls are stopped for though they may pass, as the tracer has to know

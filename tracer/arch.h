@@ -22,6 +22,9 @@ struct arch_call {
 /* From PTRACE_GET_SYSCALL_INFO's arch (AUDIT_ARCH_*) and nr. False: an ABI that this file does not know. */
 bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call);
 
+/* The size of a pointer in the structures of the ABI. */
+size_t arch_pointer_size(int abi);
+
 /* Does the call create a task, and which of its arguments tells the clone flags? */
 enum arch_clone { ARCH_NO_CLONE, ARCH_FORK, ARCH_CLONE_FLAGS_FIRST, ARCH_CLONE3 };
 enum arch_clone arch_clone_kind(const struct arch_call *call);
@@ -42,28 +45,43 @@ bool arch_sets_filter(const struct arch_call *call, uint64_t first);
 /* What eBPF programs must know of this machine's kernel (ebpf_programs.c). Where something lies in the kernel's structures
    is no promise to user space, so it is tried out each time before it is relied on (ebpf_selftest.c). */
 struct arch_kernel {
-  int regs_number;     /* offset of the call's number in struct pt_regs */
-  int regs_first;      /* ... of the first argument of a native call */
-  int regs_compat_first;
-  int mode_offset;     /* offset of a 32-bit word in struct task_struct ... */
-  int32_t mode_compat; /* ... and its bits that say that the call under way is one of the compat ABI */
-  int native, compat;  /* ABIs */
-  int alternate;       /* the ABI of native calls with alternate_bit in their number, -1: none */
+  int regs_number;              /* offset of the call's number in struct pt_regs */
+  int regs_end;                 /* the arguments are in this many of its first bytes */
+  int regs_arguments[6];        /* offsets of a native call's arguments, when it begins and when it ends */
+  int regs_compat_arguments[6]; /* ... of a compat call's */
+  int mode_offset;              /* offset of a 32-bit word in struct task_struct ... */
+  int32_t mode_compat;          /* ... and its bits that say that the call under way is one of the compat ABI */
+  int native, compat;           /* ABIs */
+  int alternate;                /* the ABI of native calls with alternate_bit in their number, -1: none */
   int32_t alternate_bit;
   int prctl, seccomp; /* numbers; prctl is the smallest of these four */
   int compat_prctl, compat_seccomp;
 };
 extern const struct arch_kernel arch_kernel;
 
-/* A call of each ABI, for that trial, the native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
-   ABI. */
+/* Calls of each ABI, for that trial, a native one first. arch_make_sample() makes one; SIGSEGV: this kernel has no such
+   ABI. Where 64-bit code cannot make a compat call, a program is executed for those, and the process ends with it:
+   arch_samples_end. arch_prepare_samples() does beforehand what takes calls of its own. arch_sample_arguments() says what arguments the
+   call is made with, of which it takes no notice: other ones than the call before; false: those of this one are no trial. */
 extern const struct arch_call arch_samples[];
 extern const int arch_sample_count;
+extern const bool arch_samples_end;
+void arch_prepare_samples(void);
 void arch_make_sample(int index);
+bool arch_sample_arguments(int index, uint64_t arguments[6]);
 
 /* Registers of a stopped tracee, for calls executed on its behalf. */
 struct arch_registers {
+#ifdef __aarch64__
+  union {
+    struct user_regs_struct native;
+    uint32_t compat[18]; /* r0 to r15, cpsr, orig_r0 */
+  };
+  int32_t number; /* of the call that the tracee is in; -1: none */
+  bool is_compat;
+#else
   struct user_regs_struct native;
+#endif
 };
 
 int arch_get_registers(pid_t tid, struct arch_registers *registers);
@@ -78,8 +96,16 @@ uint64_t arch_stack_pointer(const struct arch_registers *registers);
 /* The bytes below the stack pointer that code may use without moving it. */
 enum { ARCH_RED_ZONE = 128 };
 
-/* The system call instruction of the tracee's mode, and its length. */
-const unsigned char *arch_call_instruction(bool compat, size_t *length);
+/* The system call instruction of the tracee's mode, its length, and what its address must be a multiple of. */
+struct arch_instruction {
+  unsigned char bytes[4];
+  size_t length, alignment;
+};
+struct arch_instruction arch_call_instruction(bool compat);
+
+/* Where one may be written and executed if the tracee's program has none: within an aligned 64-bit word close to where the tracee
+   is. */
+uint64_t arch_spare_place(const struct arch_registers *registers);
 
 enum arch_remote_call { ARCH_CALL_MMAP, ARCH_CALL_MUNMAP, ARCH_CALL_PRCTL, ARCH_CALL_SECCOMP };
 int32_t arch_remote_number(enum arch_remote_call call, bool compat);

@@ -36,6 +36,8 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call) {
   }
 }
 
+size_t arch_pointer_size(int abi) { return abi == X86_64 ? 8 : 4; }
+
 /* Numbers from <asm/unistd_64.h> (x32 shares them) and <asm/unistd_32.h>. */
 enum arch_clone arch_clone_kind(const struct arch_call *call) {
   if (call->nr == 435) return ARCH_CLONE3; /* the same number for every ABI */
@@ -64,35 +66,18 @@ enum arch_clone arch_clone_kind(const struct arch_call *call) {
 uint32_t arch_audit(int abi) { return abi == X86 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64; }
 uint32_t arch_number_base(int abi) { return abi == X32 ? X32_SYSCALL_BIT : 0; }
 
-/* The numbers of prctl and seccomp, from the same headers. */
-static bool is_prctl(const struct arch_call *call) { return call->nr == (call->abi == X86 ? 172 : 157); }
-static bool is_seccomp(const struct arch_call *call) { return call->nr == (call->abi == X86 ? 354 : 317); }
-
-enum arch_watch arch_watch(const struct arch_call *call) {
-  if (is_prctl(call)) return ARCH_WATCH_SET_SECCOMP;
-  if (is_seccomp(call)) return ARCH_WATCH_ALWAYS;
-  switch (arch_clone_kind(call)) {
-    case ARCH_CLONE_FLAGS_FIRST:
-      return ARCH_WATCH_UNTRACED;
-    case ARCH_CLONE3: /* its flags are in memory */
-      return ARCH_WATCH_ALWAYS;
-    default:
-      return ARCH_WATCH_NEVER;
-  }
-}
-
-bool arch_sets_filter(const struct arch_call *call, uint64_t first) {
-  if (is_prctl(call)) return (uint32_t)first == KERNEL_PR_SET_SECCOMP;
-  return is_seccomp(call) && ((uint32_t)first == SECCOMP_SET_MODE_FILTER || (uint32_t)first == SECCOMP_SET_MODE_STRICT);
-}
-
 /* struct pt_regs has the order of user_regs_struct as far as orig_ax (arch/x86/include/asm/ptrace.h). struct task_struct
    begins with struct thread_info: unsigned long flags, unsigned long syscall_work (since Linux 5.11), u32 status, with
    TS_COMPAT in it (arch/x86/include/asm/thread_info.h). */
 const struct arch_kernel arch_kernel = {
     .regs_number = offsetof(struct user_regs_struct, orig_rax),
-    .regs_first = offsetof(struct user_regs_struct, rdi),
-    .regs_compat_first = offsetof(struct user_regs_struct, rbx),
+    .regs_end = offsetof(struct user_regs_struct, orig_rax),
+    .regs_arguments = {offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
+                       offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
+                       offsetof(struct user_regs_struct, r8), offsetof(struct user_regs_struct, r9)},
+    .regs_compat_arguments = {offsetof(struct user_regs_struct, rbx), offsetof(struct user_regs_struct, rcx),
+                              offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, rsi),
+                              offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rbp)},
     .mode_offset = 16,
     .mode_compat = 0x2,
     .native = X86_64,
@@ -108,19 +93,36 @@ const struct arch_kernel arch_kernel = {
 /* getppid, and getpid in the other ABIs. A kernel without x32 knows no such call, but sees it. */
 const struct arch_call arch_samples[] = {{X86_64, 110}, {X32, 39}, {X86, 20}};
 const int arch_sample_count = 3;
+const bool arch_samples_end = false;
+void arch_prepare_samples(void) {}
+
+/* The sixth argument belongs into rbp, which the compiler may want to keep for itself. r8 to r11 are lost before Linux 4.17. */
+static void call_x86(long number, const uint64_t arguments[6]) {
+  uint64_t sixth = arguments[5];
+  __asm__ volatile("xchg %%rbp, %[sixth]\n\tint $0x80\n\txchg %%rbp, %[sixth]"
+                   : "+a"(number), [sixth] "+r"(sixth)
+                   : "b"(arguments[0]), "c"(arguments[1]), "d"(arguments[2]), "S"(arguments[3]), "D"(arguments[4])
+                   : "r8", "r9", "r10", "r11", "memory");
+}
+
+bool arch_sample_arguments(int index, uint64_t arguments[6]) {
+  for (int i = 0; i < 6; i++) arguments[i] = (uint64_t)(i + 1) * 0x1111111110000001 + (uint64_t)index * 0x100;
+  return true;
+}
 
 void arch_make_sample(int index) {
+  uint64_t a[6];
   long number = arch_samples[index].nr;
+  arch_sample_arguments(index, a);
   switch (arch_samples[index].abi) {
     case X86_64:
-      syscall(number);
+      syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
       break;
     case X32:
-      syscall(X32_SYSCALL_BIT | number);
+      syscall(X32_SYSCALL_BIT | number, a[0], a[1], a[2], a[3], a[4], a[5]);
       break;
     case X86:
-      /* r8 to r11 are lost before Linux 4.17 */
-      __asm__ volatile("int $0x80" : "+a"(number) : : "r8", "r9", "r10", "r11", "memory");
+      call_x86(number, a);
   }
 }
 
@@ -137,12 +139,12 @@ bool arch_is_compat(const struct arch_registers *registers) { return registers->
 uint64_t arch_instruction_pointer(const struct arch_registers *registers) { return registers->native.rip; }
 uint64_t arch_stack_pointer(const struct arch_registers *registers) { return registers->native.rsp; }
 
-const unsigned char *arch_call_instruction(bool compat, size_t *length) {
-  static const unsigned char syscall_instruction[] = {0x0f, 0x05};
-  static const unsigned char int_80[] = {0xcd, 0x80};
-  *length = 2;
+struct arch_instruction arch_call_instruction(bool compat) {
+  static const struct arch_instruction syscall_instruction = {{0x0f, 0x05}, 2, 1}, int_80 = {{0xcd, 0x80}, 2, 1};
   return compat ? int_80 : syscall_instruction;
 }
+
+uint64_t arch_spare_place(const struct arch_registers *registers) { return registers->native.rip & ~(uint64_t)7; }
 
 int32_t arch_remote_number(enum arch_remote_call call, bool compat) {
   switch (call) {

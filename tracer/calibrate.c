@@ -125,28 +125,18 @@ static void run(void *context) {
 
 int calibrate_command(int argc, char **argv) {
   static const struct option options[] = {
-      {"state", no_argument, NULL, 's'}, {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
+      OPTION_STATE, OPTION_HELP, {"output", required_argument, NULL, 'o'}, {0}};
   static struct calibrate calibrate; /* large, and zero to begin with */
   static struct state state;
-  bool from_state = false;
-  int option;
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    switch (option) {
-      case 's':
-        from_state = true;
-        break;
-      case 'o':
-        calibrate.output = optarg;
-        break;
-      case 'h':
-        return option_help(help);
-      default:
-        return option_unknown(argv);
-    }
+    if (option == 'o') calibrate.output = optarg;
+    else if (!option_take(option, argv, help, &target, &status)) return status;
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (!from_state) return message_usage("--state is missing");
+  if (option_end(argc, argv) != 0) return EXIT_USAGE;
+  if (!target.from_state) return message_usage("--state is missing");
   if (!calibrate.output || !*calibrate.output) return message_usage("--output is missing");
   if (!state_read(&state)) return EXIT_FAILED;
   calibrate.init = state.pid;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int abi_of(const char *name, size_t length) {
+int combinations_abi(const char *name, size_t length) {
   for (int abi = 0; abi < arch_abi_count; abi++) {
     if (strlen(arch_abi_names[abi]) == length && memcmp(arch_abi_names[abi], name, length) == 0) return abi;
   }
@@ -13,7 +13,7 @@ static int abi_of(const char *name, size_t length) {
 bool combinations_parse(struct combinations *combinations, const char *text) {
   for (;;) {
     const char *colon = strchr(text, ':');
-    int abi = colon ? abi_of(text, (size_t)(colon - text)) : -1;
+    int abi = colon ? combinations_abi(text, (size_t)(colon - text)) : -1;
     if (abi < 0 || colon[1] < '0' || colon[1] > '9') return false;
     char *end;
     unsigned long number = strtoul(colon + 1, &end, 10);
@@ -72,6 +72,17 @@ static void write_full(struct stream *stream, const struct arch_call *call) {
   stream_line(stream, &line);
 }
 
+void combinations_overflow(struct combinations *combinations, struct stream *stream, const struct arch_call *call) {
+  uint16_t *seen = &combinations->seen[call->abi][call->nr];
+  if (*seen > COMBINATIONS_OF_ONE) return;
+  *seen = COMBINATIONS_OF_ONE + 1;
+  write_full(stream, call);
+}
+
+bool combinations_any(const struct combinations *combinations, const struct arch_call *call) {
+  return combinations->seen[call->abi][call->nr] > 0;
+}
+
 /* The combination's place, or the free place where it belongs. Free places are always left. */
 static struct combination *place_of(struct combinations *combinations, const struct combination *wanted) {
   uint32_t hash = wanted->call;
@@ -95,9 +106,8 @@ void combinations_record(struct combinations *combinations, struct stream *strea
   }
   struct combination *place = place_of(combinations, &wanted);
   if (place->call != 0) return;
-  if (*seen == COMBINATIONS_OF_ONE || combinations->used >= COMBINATIONS_PLACES / 4 * 3) {
-    *seen = COMBINATIONS_OF_ONE + 1;
-    write_full(stream, call);
+  if (*seen == COMBINATIONS_OF_ONE || combinations->used >= COMBINATIONS_MOST) {
+    combinations_overflow(combinations, stream, call);
     return;
   }
   ++*seen;

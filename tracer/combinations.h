@@ -8,7 +8,8 @@
 enum {
   COMBINATIONS_NUMBERS = 1024, /* syscall numbers that can be named; Linux 6.18 uses up to 547 (x32) */
   COMBINATIONS_OF_ONE = 4096,  /* of one call; more, and it is said that there are too many */
-  COMBINATIONS_PLACES = 32768, /* of all calls together, a power of two */
+  COMBINATIONS_MOST = 24576,   /* of all calls together */
+  COMBINATIONS_PLACES = 32768, /* places of the table for them, a power of two */
 };
 
 struct combination {
@@ -26,6 +27,9 @@ struct combinations {
   uint32_t used;
 };
 
+/* The index of the ABI with this name; -1: none. */
+int combinations_abi(const char *name, size_t length);
+
 /* "ABI:NUMBER:MASK,...", as in x86_64:41:7 (socket: arguments 0, 1 and 2). False: it is something else. */
 bool combinations_parse(struct combinations *combinations, const char *text);
 
@@ -36,6 +40,12 @@ uint8_t combinations_of(const struct combinations *combinations, const struct ar
    the low 32 bits count. */
 void combinations_record(struct combinations *combinations, struct stream *stream, const struct arch_call *call,
                          const unsigned long long values[6]);
+
+/* For a backend that keeps combinations by itself: the call had more than it could keep. */
+void combinations_overflow(struct combinations *combinations, struct stream *stream, const struct arch_call *call);
+
+/* Does the stream say anything about the call's arguments? */
+bool combinations_any(const struct combinations *combinations, const struct arch_call *call);
 
 /* Write the lines that failed before. */
 void combinations_finish(struct combinations *combinations, struct stream *stream);

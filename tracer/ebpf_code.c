@@ -39,6 +39,14 @@ void ebpf_atomic_add(struct ebpf_code *code, int base, int offset, int from) {
   append(code, BPF_STX | BPF_DW | BPF_ATOMIC, base, from, offset, BPF_ADD);
 }
 
+void ebpf_fetch_add(struct ebpf_code *code, enum ebpf_size size, int base, int offset, int with) {
+  append(code, BPF_STX | (int)size | BPF_ATOMIC, base, with, offset, BPF_ADD | BPF_FETCH);
+}
+
+void ebpf_exchange(struct ebpf_code *code, enum ebpf_size size, int base, int offset, int with) {
+  append(code, BPF_STX | (int)size | BPF_ATOMIC, base, with, offset, BPF_XCHG);
+}
+
 void ebpf_call(struct ebpf_code *code, int helper) { append(code, BPF_JMP | BPF_CALL, 0, 0, 0, helper); }
 
 void ebpf_exit(struct ebpf_code *code) {

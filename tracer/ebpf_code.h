@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EBPF_CODE_MAX = 256, EBPF_LABELS_MAX = 24, EBPF_JUMPS_MAX = 48 };
+enum { EBPF_CODE_MAX = 896, EBPF_LABELS_MAX = 80, EBPF_JUMPS_MAX = 128 };
 
 struct ebpf_code {
   struct bpf_insn code[EBPF_CODE_MAX];
@@ -21,7 +21,7 @@ struct ebpf_code {
 };
 
 /* Sizes of loads and stores. */
-enum ebpf_size { EBPF_32 = BPF_W, EBPF_64 = BPF_DW };
+enum ebpf_size { EBPF_8 = BPF_B, EBPF_32 = BPF_W, EBPF_64 = BPF_DW };
 
 void ebpf_move(struct ebpf_code *code, int to, int from);
 void ebpf_set(struct ebpf_code *code, int to, int32_t value); /* sign-extended */
@@ -30,6 +30,9 @@ void ebpf_map_value(struct ebpf_code *code, int to, int map, int offset);  /* ad
 void ebpf_load(struct ebpf_code *code, enum ebpf_size size, int to, int base, int offset);
 void ebpf_store(struct ebpf_code *code, enum ebpf_size size, int base, int offset, int from);
 void ebpf_atomic_add(struct ebpf_code *code, int base, int offset, int from); /* 64 bits */
+/* The same, and `with` becomes what was there before. */
+void ebpf_fetch_add(struct ebpf_code *code, enum ebpf_size size, int base, int offset, int with);
+void ebpf_exchange(struct ebpf_code *code, enum ebpf_size size, int base, int offset, int with);
 void ebpf_call(struct ebpf_code *code, int helper);                        /* clobbers r0 to r5 */
 void ebpf_exit(struct ebpf_code *code);
 
@@ -38,7 +41,7 @@ void ebpf_do(struct ebpf_code *code, int operation, int to, int32_t value);
 void ebpf_do_register(struct ebpf_code *code, int operation, int to, int from);
 void ebpf_truncate(struct ebpf_code *code, int which); /* to its low 32 bits */
 
-/* Jumps: condition is BPF_JEQ, BPF_JNE, BPF_JGE and BPF_JLT (unsigned), BPF_JSLT (signed) or BPF_JSET. */
+/* Jumps: condition is BPF_JEQ, BPF_JNE, BPF_JGE and BPF_JLT and BPF_JGT (unsigned), BPF_JSLT (signed) or BPF_JSET. */
 void ebpf_jump(struct ebpf_code *code, int label);
 void ebpf_if(struct ebpf_code *code, int condition, int left, int32_t right, int label);
 void ebpf_if32(struct ebpf_code *code, int condition, int left, int32_t right, int label); /* looks at 32 bits only */

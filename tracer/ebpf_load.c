@@ -1,6 +1,7 @@
 /* bpf(2): maps, programs, tracepoints. */
 #include "ebpf.h"
 #include "ebpf_code.h"
+#include "ebpf_layout.h"
 #include "procfs.h"
 
 #include <errno.h>
@@ -19,13 +20,15 @@ static const char *const tracepoints[EBPF_PROGRAMS] = {
     [EBPF_NEW_TASK] = "task_newtask",
     [EBPF_END_TASK] = "sched_process_exit",
     [EBPF_EXEC] = "sched_process_exec",
+    [EBPF_CAPTURE] = "sys_exit",
+    [EBPF_CAPTURE_EXEC] = "sched_process_exec",
 };
 
 /* The helpers that read kernel memory ask for a license that the kernel takes for compatible with its own
    (include/linux/license.h). It is about these programs, which are made of this directory's sources. */
 static const char license[] = "GPL";
 
-static int call_kernel(int command, union bpf_attr *attributes) {
+int ebpf_call_kernel(int command, union bpf_attr *attributes) {
   return (int)syscall(SYS_bpf, command, attributes, sizeof *attributes);
 }
 
@@ -38,7 +41,7 @@ static int create_map(const char *name, uint32_t type, uint32_t key, size_t valu
   attributes.max_entries = entries;
   attributes.map_flags = flags;
   strcpy(attributes.map_name, name);
-  return call_kernel(BPF_MAP_CREATE, &attributes);
+  return ebpf_call_kernel(BPF_MAP_CREATE, &attributes);
 }
 
 static uint32_t rows(const struct ebpf *ebpf) { return ebpf->processors + EBPF_MORE_ROWS; }
@@ -53,14 +56,50 @@ static bool create_maps(struct ebpf *ebpf, uint32_t tasks) {
   return ebpf->tasks >= 0 && ebpf->odd >= 0 && ebpf->counts >= 0 && ebpf->state >= 0;
 }
 
+/* The table has more room than the journal: a combination that the journal does not take is in it nevertheless. */
+static bool create_argument_maps(struct ebpf *ebpf) {
+  ebpf->combinations = create_map("oci_seen_args", BPF_MAP_TYPE_HASH, EBPF_KEY, 4, COMBINATIONS_PLACES, 0);
+  ebpf->journal = create_map("oci_arguments", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_combination), COMBINATIONS_MOST,
+                             BPF_F_MMAPABLE);
+  ebpf->wanted = create_map("oci_wanted", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_wanted) * EBPF_SLOTS, 1, BPF_F_MMAPABLE);
+  return ebpf->combinations >= 0 && ebpf->journal >= 0 && ebpf->wanted >= 0;
+}
+
+static bool create_capture_maps(struct ebpf *ebpf) {
+  size_t shapes = sizeof(struct ebpf_shape) * (EBPF_SLOTS + 1);
+  ebpf->shapes = create_map("oci_shapes", BPF_MAP_TYPE_ARRAY, 4, shapes, 1, BPF_F_MMAPABLE);
+  ebpf->pieces = create_map("oci_pieces", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_capture), ebpf->processors, 0);
+  ebpf->ring = create_map("oci_ring", BPF_MAP_TYPE_RINGBUF, 0, 0, EBPF_RING, 0);
+  return ebpf->shapes >= 0 && ebpf->pieces >= 0 && ebpf->ring >= 0;
+}
+
+static size_t counts_size(const struct ebpf *ebpf) { return sizeof(struct ebpf_counts) * rows(ebpf); }
+enum {
+  JOURNAL_SIZE = sizeof(struct ebpf_combination) * COMBINATIONS_MOST,
+  WANTED_SIZE = sizeof(struct ebpf_wanted) * EBPF_SLOTS,
+  SHAPES_SIZE = sizeof(struct ebpf_shape) * (EBPF_SLOTS + 1),
+};
+
+static void *map_one(int map, size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void unmap_one(volatile void *memory, size_t size) {
+  if (memory) munmap((void *)memory, size);
+}
+
 static bool map_memory(struct ebpf *ebpf) {
-  int rights = PROT_READ | PROT_WRITE;
-  size_t size = sizeof(struct ebpf_counts) * rows(ebpf);
-  void *counts = mmap(NULL, size, rights, MAP_SHARED, ebpf->counts, 0);
-  void *state = mmap(NULL, sizeof(struct ebpf_state), rights, MAP_SHARED, ebpf->state, 0);
-  ebpf->all_counts = counts == MAP_FAILED ? NULL : counts;
-  ebpf->all_state = state == MAP_FAILED ? NULL : state;
-  return ebpf->all_counts && ebpf->all_state;
+  ebpf->all_counts = map_one(ebpf->counts, counts_size(ebpf));
+  ebpf->all_state = map_one(ebpf->state, sizeof(struct ebpf_state));
+  if (!ebpf->all_counts || !ebpf->all_state) return false;
+  if (ebpf->combinations >= 0) {
+    ebpf->all_combinations = map_one(ebpf->journal, JOURNAL_SIZE);
+    ebpf->all_wanted = map_one(ebpf->wanted, WANTED_SIZE);
+    if (!ebpf->all_combinations || !ebpf->all_wanted) return false;
+  }
+  if (ebpf->layout) ebpf->all_shapes = map_one(ebpf->shapes, SHAPES_SIZE);
+  return !ebpf->layout || ebpf->all_shapes;
 }
 
 static int load(const struct ebpf *ebpf, enum ebpf_program which, pid_t init) {
@@ -76,7 +115,7 @@ static int load(const struct ebpf *ebpf, enum ebpf_program which, pid_t init) {
   attributes.insn_cnt = (uint32_t)code.length;
   attributes.license = (uint64_t)(uintptr_t)license;
   snprintf(attributes.prog_name, sizeof attributes.prog_name, "oci_%.11s", tracepoints[which] ? tracepoints[which] : "adopt");
-  return call_kernel(BPF_PROG_LOAD, &attributes);
+  return ebpf_call_kernel(BPF_PROG_LOAD, &attributes);
 }
 
 static bool attach(struct ebpf *ebpf, enum ebpf_program which) {
@@ -84,7 +123,7 @@ static bool attach(struct ebpf *ebpf, enum ebpf_program which) {
   memset(&attributes, 0, sizeof attributes);
   attributes.raw_tracepoint.name = (uint64_t)(uintptr_t)tracepoints[which];
   attributes.raw_tracepoint.prog_fd = (uint32_t)ebpf->programs[which];
-  ebpf->links[which] = call_kernel(BPF_RAW_TRACEPOINT_OPEN, &attributes);
+  ebpf->links[which] = ebpf_call_kernel(BPF_RAW_TRACEPOINT_OPEN, &attributes);
   return ebpf->links[which] >= 0;
 }
 
@@ -109,7 +148,8 @@ static bool fail(char *reason, size_t size, const char *what) {
   return false;
 }
 
-static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, size_t size) {
+static bool set_up(struct ebpf *ebpf, const struct ebpf_options *options, char *reason, size_t size) {
+  static struct ebpf_layout layout;
   if (!initial_pid_namespace()) {
     snprintf(reason, size, "the tracer is not in the host's pid namespace");
     return false;
@@ -118,15 +158,25 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, 
     snprintf(reason, size, "cannot read the number of processors from /sys");
     return false;
   }
-  if (!create_maps(ebpf, tasks)) return fail(reason, size, "cannot create a BPF map");
+  if (options->paths->wanted) {
+    if (!ebpf_layout_find(&layout)) {
+      snprintf(reason, size, "the kernel does not say where it has the names of files (/sys/kernel/btf/vmlinux)");
+      return false;
+    }
+    ebpf->layout = &layout;
+  }
+  bool arguments = options->combinations->wanted;
+  if (!create_maps(ebpf, options->tasks) || (arguments && !create_argument_maps(ebpf)) || (ebpf->layout && !create_capture_maps(ebpf)))
+    return fail(reason, size, "cannot create a BPF map");
   if (!map_memory(ebpf)) return fail(reason, size, "cannot map a BPF map into memory");
   /* Without BTF the kernel refuses programs that read its structures directly; the helper is slower. */
   ebpf->direct = true;
   for (int i = 0; i < EBPF_PROGRAMS; i++) {
-    ebpf->programs[i] = load(ebpf, i, init);
+    if ((i == EBPF_CAPTURE || i == EBPF_CAPTURE_EXEC) && !ebpf->layout) continue;
+    ebpf->programs[i] = load(ebpf, i, options->init);
     if (ebpf->programs[i] < 0 && i == EBPF_ENTER) {
       ebpf->direct = false;
-      ebpf->programs[i] = load(ebpf, i, init);
+      ebpf->programs[i] = load(ebpf, i, options->init);
     }
     char what[64];
     snprintf(what, sizeof what, "cannot load the program for %s", tracepoints[i] ? tracepoints[i] : "adoption");
@@ -136,15 +186,51 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, 
   for (int i = EBPF_PROGRAMS - 1; i >= 0; i--) {
     char what[64];
     snprintf(what, sizeof what, "cannot attach to tracepoint %s", tracepoints[i] ? tracepoints[i] : "");
-    if (tracepoints[i] && !attach(ebpf, i)) return fail(reason, size, what);
+    if (tracepoints[i] && ebpf->programs[i] >= 0 && !attach(ebpf, i)) return fail(reason, size, what);
   }
-  return ebpf_self_test(ebpf, reason, size);
+  if (!ebpf_self_test(ebpf, reason, size)) return false;
+  return !ebpf->layout || ebpf_pieces_open(ebpf, options->paths) || fail(reason, size, "cannot map a BPF ring into memory");
 }
 
-bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, char *reason, size_t size) {
-  *ebpf = (struct ebpf){.tasks = -1, .counts = -1, .odd = -1, .state = -1};
+void ebpf_want(struct ebpf *ebpf, const struct arch_call *call, uint8_t mask) {
+  int slot = call->abi * RECORD_NUMBERS + call->nr;
+  if (mask == 0) return;
+  for (int i = 0; i < 6; i++) ebpf->all_wanted[slot].bits[i] = mask >> i & 1 ? UINT32_MAX : 0;
+  ebpf->all_wanted[slot].any = 1;
+  for (unsigned i = 0; i < ebpf->processors; i++) ebpf->all_counts[i].slots[slot] |= EBPF_ARGUMENTS;
+}
+
+bool ebpf_forget(struct ebpf *ebpf) {
+  for (uint64_t i = 0; i < ebpf->all_state->combinations; i++) {
+    struct ebpf_combination key = ebpf->all_combinations[i];
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.map_fd = (uint32_t)ebpf->combinations;
+    attributes.key = (uint64_t)(uintptr_t)&key;
+    if (ebpf_call_kernel(BPF_MAP_DELETE_ELEM, &attributes) != 0) return false;
+  }
+  memset((void *)ebpf->all_counts, 0, counts_size(ebpf));
+  if (ebpf->all_wanted) memset((void *)ebpf->all_wanted, 0, WANTED_SIZE);
+  if (ebpf->all_wanted) memset((void *)ebpf->all_combinations, 0, sizeof(struct ebpf_combination) * ebpf->all_state->combinations);
+  memset((void *)ebpf->all_state, 0, sizeof(struct ebpf_state));
+  return true;
+}
+
+static void want_all(struct ebpf *ebpf, const struct combinations *combinations) {
+  for (int slot = 0; combinations->wanted && slot < EBPF_SLOTS; slot++) {
+    struct arch_call call = {.abi = slot / RECORD_NUMBERS, .nr = slot % RECORD_NUMBERS};
+    ebpf_want(ebpf, &call, combinations_of(combinations, &call));
+  }
+}
+
+bool ebpf_open(struct ebpf *ebpf, const struct ebpf_options *options, char *reason, size_t size) {
+  *ebpf = (struct ebpf){.tasks = -1, .counts = -1, .odd = -1, .state = -1, .combinations = -1, .journal = -1, .wanted = -1,
+                        .shapes = -1, .pieces = -1, .ring = -1};
   for (int i = 0; i < EBPF_PROGRAMS; i++) ebpf->programs[i] = ebpf->links[i] = -1;
-  if (set_up(ebpf, init, tasks, reason, size)) return true;
+  if (set_up(ebpf, options, reason, size)) {
+    want_all(ebpf, options->combinations);
+    return true;
+  }
   ebpf_close(ebpf);
   return false;
 }
@@ -157,14 +243,14 @@ static void close_one(int *fd) {
 void ebpf_close(struct ebpf *ebpf) {
   for (int i = 0; i < EBPF_PROGRAMS; i++) close_one(&ebpf->links[i]);
   for (int i = 0; i < EBPF_PROGRAMS; i++) close_one(&ebpf->programs[i]);
-  if (ebpf->all_counts) munmap((void *)ebpf->all_counts, sizeof(struct ebpf_counts) * rows(ebpf));
-  if (ebpf->all_state) munmap((void *)ebpf->all_state, sizeof(struct ebpf_state));
-  ebpf->all_counts = NULL;
-  ebpf->all_state = NULL;
-  close_one(&ebpf->tasks);
-  close_one(&ebpf->counts);
-  close_one(&ebpf->odd);
-  close_one(&ebpf->state);
+  unmap_one(ebpf->all_counts, counts_size(ebpf));
+  unmap_one(ebpf->all_state, sizeof(struct ebpf_state));
+  unmap_one(ebpf->all_combinations, JOURNAL_SIZE);
+  unmap_one(ebpf->all_wanted, WANTED_SIZE);
+  unmap_one(ebpf->all_shapes, SHAPES_SIZE);
+  int *maps[] = {&ebpf->tasks, &ebpf->counts, &ebpf->odd, &ebpf->state, &ebpf->combinations, &ebpf->journal, &ebpf->wanted,
+                 &ebpf->shapes, &ebpf->pieces, &ebpf->ring};
+  for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) close_one(maps[i]);
 }
 
 bool ebpf_attach_leave(struct ebpf *ebpf) { return ebpf->links[EBPF_LEAVE] >= 0 || attach(ebpf, EBPF_LEAVE); }
@@ -178,7 +264,7 @@ bool ebpf_adopt_caller(const struct ebpf *ebpf) {
   attributes.test.prog_fd = (uint32_t)ebpf->programs[EBPF_ADOPT];
   attributes.test.ctx_in = (uint64_t)(uintptr_t)context;
   attributes.test.ctx_size_in = sizeof context;
-  return call_kernel(BPF_PROG_TEST_RUN, &attributes) == 0;
+  return ebpf_call_kernel(BPF_PROG_TEST_RUN, &attributes) == 0;
 }
 
 /* recursion_misses: since Linux 5.12, which is also when the guard came that it counts for. */
@@ -190,46 +276,11 @@ static uint64_t misses_of(int program) {
   attributes.info.bpf_fd = (uint32_t)program;
   attributes.info.info_len = sizeof info;
   attributes.info.info = (uint64_t)(uintptr_t)&info;
-  return call_kernel(BPF_OBJ_GET_INFO_BY_FD, &attributes) == 0 ? info.recursion_misses : 1;
+  return ebpf_call_kernel(BPF_OBJ_GET_INFO_BY_FD, &attributes) == 0 ? info.recursion_misses : 1;
 }
 
 void ebpf_misses(const struct ebpf *ebpf, uint64_t *calls, uint64_t *tasks) {
   *calls = misses_of(ebpf->programs[EBPF_ENTER]) + misses_of(ebpf->programs[EBPF_LEAVE]);
   *tasks = misses_of(ebpf->programs[EBPF_NEW_TASK]) + misses_of(ebpf->programs[EBPF_END_TASK]) +
            misses_of(ebpf->programs[EBPF_EXEC]);
-}
-
-static void read_odd(const struct ebpf *ebpf, struct record *record) {
-  union bpf_attr attributes;
-  uint64_t key, next;
-  for (bool first = true;; first = false, key = next) {
-    memset(&attributes, 0, sizeof attributes);
-    attributes.map_fd = (uint32_t)ebpf->odd;
-    attributes.key = first ? 0 : (uint64_t)(uintptr_t)&key;
-    attributes.next_key = (uint64_t)(uintptr_t)&next;
-    if (call_kernel(BPF_MAP_GET_NEXT_KEY, &attributes) != 0) return;
-    struct ebpf_odd value;
-    memset(&attributes, 0, sizeof attributes);
-    attributes.map_fd = (uint32_t)ebpf->odd;
-    attributes.key = (uint64_t)(uintptr_t)&next;
-    attributes.value = (uint64_t)(uintptr_t)&value;
-    if (call_kernel(BPF_MAP_LOOKUP_ELEM, &attributes) != 0) continue;
-    struct arch_call call = {.abi = (int)(next >> 32), .nr = (int32_t)(uint32_t)next};
-    record_total(record, &call, value.count + value.denied, value.denied);
-  }
-}
-
-void ebpf_read(struct ebpf *ebpf, struct record *record, bool all) {
-  uint64_t sights = ebpf->all_state->sights; /* before the counts: what comes meanwhile is for the next time */
-  if (sights == ebpf->sights && !all) return;
-  ebpf->sights = sights;
-  for (int slot = 0; slot < EBPF_SLOTS; slot++) {
-    const volatile struct ebpf_counts *more = ebpf->all_counts + ebpf->processors;
-    uint64_t denied = more[EBPF_DENIED].slots[slot], unsure = more[EBPF_UNSURE].slots[slot], count = denied;
-    for (unsigned i = 0; i < ebpf->processors; i++) count += ebpf->all_counts[i].slots[slot];
-    if (count == 0) count = denied = unsure;
-    struct arch_call call = {.abi = slot / RECORD_NUMBERS, .nr = slot % RECORD_NUMBERS};
-    if (count > 0) record_total(record, &call, count, denied);
-  }
-  read_odd(ebpf, record);
 }

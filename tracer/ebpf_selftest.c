@@ -1,5 +1,6 @@
 /* The proof, before a container relies on it, that the programs see on this kernel what they should: a child process puts itself
-   into the table, makes calls of every ABI, a process, and a call that a filter denies, and ends. Every count must be right. */
+   into the table, makes calls of every ABI, a process, and a call that a filter denies, and ends. Every count must be right, and
+   where arguments are recorded every argument. */
 #include "ebpf.h"
 
 #include "kernel.h"
@@ -23,6 +24,15 @@ static void without_compat(int number) {
   syscall(SYS_exit_group, NO_COMPAT);
 }
 
+/* Of the call that is denied arguments 0, 3 and 5 are recorded. Of each the low half counts. */
+static const uint64_t denied_arguments[6] = {0x100000007, 0x200000008, 0x300000009, 0x40000000a, 0x50000000b, 0x6ffffffff};
+enum { DENIED_MASK = 0x29 };
+
+static void make_denied(void) {
+  const uint64_t *values = denied_arguments;
+  syscall(SYS_getpgid, values[0], values[1], values[2], values[3], values[4], values[5]);
+}
+
 /* Nothing here may make a call that expect() does not know of, from the adoption on. */
 static _Noreturn void child(const struct ebpf *ebpf) {
   struct sock_filter instructions[] = {
@@ -35,6 +45,7 @@ static _Noreturn void child(const struct ebpf *ebpf) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   signal(SIGSEGV, without_compat);
+  arch_prepare_samples();
   if (!ebpf_adopt_caller(ebpf)) _exit(NO_ADOPTION);
   if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) {
     arch_make_sample(0);
@@ -42,7 +53,7 @@ static _Noreturn void child(const struct ebpf *ebpf) {
   }
   syscall(SYS_wait4, -1, NULL, __WALL, NULL);
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) syscall(SYS_exit_group, NO_FILTER);
-  syscall(SYS_getpgid, 0);
+  make_denied();
   for (int i = 0; i < arch_sample_count; i++) arch_make_sample(i);
   syscall(SYS_exit_group, 0);
   __builtin_unreachable();
@@ -53,38 +64,28 @@ struct expected {
   uint64_t count, denied;
 };
 
-static uint64_t found(const struct ebpf *ebpf, const struct expected *expected, uint64_t *denied) {
-  uint64_t count = 0;
-  int slot = expected->call.abi * RECORD_NUMBERS + expected->call.nr;
-  for (unsigned i = 0; i < ebpf->processors; i++) count += ebpf->all_counts[i].slots[slot];
-  *denied = ebpf->all_counts[ebpf->processors + EBPF_DENIED].slots[slot];
-  return count;
-}
-
 static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t size) {
   int native = arch_kernel.native;
   struct expected expected[8 + ARCH_ABIS_MAX] = {
       {{native, SYS_clone}, 1, 0},   {{native, SYS_wait4}, 1, 0},      {{native, SYS_seccomp}, 1, 0},
-      {{native, SYS_getpgid}, 0, 1}, {{native, SYS_exit_group}, 2, 0},
+      {{native, SYS_getpgid}, 0, 1}, {{native, SYS_exit_group}, compat && arch_samples_end ? 1 : 2, 0},
   };
   int count = 5;
-  uint64_t total = 0, sum = 0, denied;
+  uint64_t total = 0, sum, denied;
   for (int i = 0; i < arch_sample_count; i++) {
     bool there = compat || arch_samples[i].abi != arch_kernel.compat;
     expected[count++] = (struct expected){arch_samples[i], there + (i == 0), 0};
   }
   for (int i = 0; i < count; i++) {
     total += expected[i].count + expected[i].denied;
-    uint64_t calls = found(ebpf, &expected[i], &denied);
+    uint64_t calls = ebpf_count(ebpf, expected[i].call.abi * RECORD_NUMBERS + expected[i].call.nr, &denied) - denied;
     if (calls == expected[i].count && denied == expected[i].denied) continue;
     snprintf(reason, size, "self-test: %s call %d was counted %llu+%llu times, not %llu+%llu",
              arch_abi_names[expected[i].call.abi], expected[i].call.nr, (unsigned long long)calls,
              (unsigned long long)denied, (unsigned long long)expected[i].count, (unsigned long long)expected[i].denied);
     return false;
   }
-  for (unsigned i = 0; i <= ebpf->processors + EBPF_DENIED; i++) {
-    for (int slot = 0; slot < EBPF_SLOTS; slot++) sum += ebpf->all_counts[i].slots[slot];
-  }
+  sum = ebpf_calls(ebpf);
   const volatile struct ebpf_state *state = ebpf->all_state;
   if (sum == total && state->live == 0 && state->born == 2 && state->lost_calls == 0 && state->lost_tasks == 0) return true;
   snprintf(reason, size, "self-test: %llu calls in place of %llu, %llu of %llu tasks live", (unsigned long long)sum,
@@ -92,8 +93,50 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
   return false;
 }
 
+static const struct arch_call *denied_call(void) {
+  static struct arch_call call;
+  call = (struct arch_call){arch_kernel.native, SYS_getpgid};
+  return &call;
+}
+
+static void want_samples(struct ebpf *ebpf) {
+  uint64_t arguments[6];
+  ebpf_want(ebpf, denied_call(), DENIED_MASK);
+  for (int i = 0; i < arch_sample_count; i++) {
+    if (arch_sample_arguments(i, arguments)) ebpf_want(ebpf, &arch_samples[i], 0x3f);
+  }
+}
+
+/* Is it the combination that was recorded next? */
+static bool comes_next(const struct ebpf *ebpf, uint64_t *count, const struct arch_call *call, const uint64_t arguments[6], uint8_t mask) {
+  const volatile struct ebpf_combination *seen = &ebpf->all_combinations[(*count)++];
+  bool same = seen->state == EBPF_WRITTEN && (int)seen->slot == call->abi * RECORD_NUMBERS + call->nr;
+  for (int i = 0; i < 6; i++) same = same && seen->values[i] == (mask >> i & 1 ? (uint32_t)arguments[i] : 0);
+  return same;
+}
+
+/* In the order in which the child made the calls, each once: the first sample, what is denied, the other samples. */
+static bool check_arguments(const struct ebpf *ebpf, bool compat, char *reason, size_t size) {
+  uint64_t count = 0, arguments[6];
+  for (int i = 0; i < arch_sample_count; i++) {
+    const struct arch_call *call = &arch_samples[i];
+    if (!arch_sample_arguments(i, arguments) || (!compat && call->abi == arch_kernel.compat)) continue;
+    if (comes_next(ebpf, &count, call, arguments, 0x3f) &&
+        (i > 0 || comes_next(ebpf, &count, call = denied_call(), denied_arguments, DENIED_MASK)))
+      continue;
+    snprintf(reason, size, "self-test: the arguments of %s call %d were not recorded as they are", arch_abi_names[call->abi],
+             call->nr);
+    return false;
+  }
+  if (ebpf->all_state->combinations == count) return true;
+  snprintf(reason, size, "self-test: %llu combinations of arguments in place of %llu",
+           (unsigned long long)ebpf->all_state->combinations, (unsigned long long)count);
+  return false;
+}
+
 bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
   int status = 0;
+  if (ebpf->all_wanted) want_samples(ebpf);
   pid_t pid = fork();
   if (pid == 0) child(ebpf);
   if (pid < 0 || waitpid(pid, &status, 0) != pid) {
@@ -108,7 +151,8 @@ bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
     return false;
   }
   if (!check(ebpf, code == 0, reason, size)) return false;
-  memset((void *)ebpf->all_counts, 0, sizeof(struct ebpf_counts) * (ebpf->processors + EBPF_MORE_ROWS));
-  memset((void *)ebpf->all_state, 0, sizeof(struct ebpf_state));
-  return true;
+  if (ebpf->all_wanted && !check_arguments(ebpf, code == 0, reason, size)) return false;
+  if (ebpf_forget(ebpf)) return true;
+  snprintf(reason, size, "self-test: what it has recorded cannot be removed: %s", strerror(errno));
+  return false;
 }

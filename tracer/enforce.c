@@ -36,6 +36,8 @@ static const char help[] =
     "  --install exec        install when the program has been loaded; needs NO_NEW_PRIVS\n"
     "  --install present     install nothing: the runtime does; see that they are there when the\n"
     "                        program starts (without --filter: that some are)\n"
+    "  --install within      install nothing: the runtime does, and compiles them itself; see when the\n"
+    "                        program starts that they let no call pass which those of --filter refuse\n"
     "  --install auto        early if possible, else exec if --allow-no-new-privs (default)\n"
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
@@ -113,7 +115,7 @@ static void run(void *context) {
     run_joining(enforce, last_resort);
     return;
   }
-  if (enforce->install == INSTALL_PRESENT) {
+  if (install_by_runtime(enforce->install)) {
     attach_for_exec(enforce);
   } else if (enforce->install != INSTALL_EXEC && try_early(enforce, last_resort)) {
     enforce->install = INSTALL_EARLY;
@@ -128,14 +130,14 @@ static void run(void *context) {
 }
 
 static bool parse_install(const char *text, enum install *install) {
-  static const char *const names[] = {"auto", "early", "exec", "present"};
-  for (int i = 0; i < 4; i++) {
+  static const char *const names[] = {"auto", "early", "exec", "present", "within"};
+  for (int i = 0; i < 5; i++) {
     if (strcmp(text, names[i]) == 0) {
       *install = (enum install)i;
       return true;
     }
   }
-  message_usage("--install %s: expected auto, early, exec or present", text);
+  message_usage("--install %s: expected auto, early, exec, present or within", text);
   return false;
 }
 
@@ -167,34 +169,25 @@ int enforce_start(struct enforce *enforce) {
 
 int enforce_command(int argc, char **argv) {
   static const struct option options[] = {
-      {"pid", required_argument, NULL, 'p'},           {"filter", required_argument, NULL, 'f'},
-      {"install", required_argument, NULL, 'i'},       {"allow-no-new-privs", no_argument, NULL, 'n'},
-      {"log", no_argument, NULL, 'l'},                 {"journal", required_argument, NULL, 'j'},
-      {"container", required_argument, NULL, 'c'},     {"help", no_argument, NULL, 'h'},
-      {"state", no_argument, NULL, 's'},               {"joining", no_argument, NULL, 'J'},
-      {"container-pid", required_argument, NULL, 'C'}, {"journal-level", required_argument, NULL, 'L'},
+      OPTION_TARGET,
+      OPTION_HELP,
+      {"filter", required_argument, NULL, 'f'},
+      {"install", required_argument, NULL, 'i'},
+      {"allow-no-new-privs", no_argument, NULL, 'n'},
+      {"log", no_argument, NULL, 'l'},
+      {"journal", required_argument, NULL, 'j'},
+      {"journal-level", required_argument, NULL, 'L'},
+      {"container", required_argument, NULL, 'c'},
       {0},
   };
   static struct enforce enforce = {.journal_level = JOURNAL_INFO};
   static struct state state;
   const char *paths[FILTERS_MAX];
-  bool from_state = false, joining = false;
-  int option;
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
-      case 'p':
-        if (!option_pid("--pid", optarg, &enforce.init)) return EXIT_USAGE;
-        break;
-      case 's':
-        from_state = true;
-        break;
-      case 'J':
-        joining = true;
-        break;
-      case 'C':
-        if (!option_pid("--container-pid", optarg, &enforce.join.container)) return EXIT_USAGE;
-        break;
       case 'f':
         if (enforce.count == FILTERS_MAX) return message_usage("more than %d --filter options", FILTERS_MAX);
         paths[enforce.count++] = optarg;
@@ -218,20 +211,17 @@ int enforce_command(int argc, char **argv) {
         if (!journal_parse_level(optarg, &enforce.journal_level))
           return message_usage("--journal-level %s: expected error, warning, info or debug", optarg);
         break;
-      case 'h':
-        return option_help(help);
       default:
-        return option_unknown(argv);
+        if (!option_take(option, argv, help, &target, &status)) return status;
     }
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (from_state == (enforce.init != 0)) return message_usage("expected one of --pid and --state");
-  if (joining != (enforce.join.container != 0) || (joining && from_state))
-    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
-  if (joining) enforce.join.runtime = enforce.init;
+  if (option_target_end(argc, argv, &target) != 0) return EXIT_USAGE;
+  enforce.init = target.pid;
+  enforce.join.container = target.container;
+  if (target.joining) enforce.join.runtime = enforce.init;
   if (enforce.count == 0 && enforce.install != INSTALL_PRESENT) return message_usage("--filter is missing");
-  bool known = !from_state || state_read(&state);
-  if (from_state && known) enforce.init = state.pid;
+  bool known = !target.from_state || state_read(&state);
+  if (target.from_state && known) enforce.init = state.pid;
   if (!enforce.container && state.id[0]) enforce.container = state.id;
   if (!open_journal(&enforce)) return EXIT_FAILED;
   return journalled(&enforce, known && load(&enforce, paths) ? start(&enforce) : EXIT_FAILED);

@@ -40,10 +40,13 @@ static void ask_for_survival(void) {
   close(fd);
 }
 
-/* Calls whose arguments are recorded must be seen each time. */
-static bool may_pass(const struct learn *learn, int abi, int nr) {
+/* Calls whose arguments are recorded must be seen each time, and those that name files or addresses when they do. */
+static bool may_pass(struct learn *learn, int abi, int nr) {
   struct arch_call call = {.abi = abi, .nr = nr};
-  if (combinations_of(&learn->combinations, &call) != 0) return false;
+  const struct paths_shape *shape = paths_shape(&learn->paths, &call);
+  int condition = shape ? paths_condition(shape) : -1;
+  if (combinations_of(&learn->combinations, &call) != 0 || (shape && condition < 0)) return false;
+  learn->filtered.pass.null[abi][nr] = (uint8_t)(condition + 1);
   if (learn->backend == LEARN_PTRACE_ADAPTIVE) return learn->record.regular[abi][nr].count > 0;
   return learn->backend == LEARN_PTRACE_KNOWN && learn->filtered.pass.pass[abi][nr];
 }

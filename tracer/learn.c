@@ -1,4 +1,4 @@
-/* learn: options, the start of the daemon, and the lines of its stream except those about calls (record.c). */
+/* learn: options, and the start of the daemon. */
 #include "learn.h"
 
 #include "commands.h"
@@ -16,11 +16,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 enum {
-  PROTOCOL = 1,
   PREALLOCATE = 65536,
   PATIENCE = 1000, /* README.md, "ptrace-adaptive" */
 };
@@ -44,6 +42,7 @@ static const char help[] =
     "  --patience CALLS     ptrace-adaptive: calls without a new one before a filter (1000)\n"
     "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
+    "  --paths LIST         record files, endpoints and programs as well: ABI:NUMBER:OPERANDS,... (README.md, \"learn: paths\")\n"
     "  --run-id ID          put ID into the first line\n"
     "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
     "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
@@ -59,149 +58,20 @@ struct arguments {
   struct filtered filtered;
   bool known; /* --known was given */
   const char *combinations; /* --arguments; NULL: none */
+  const char *paths; /* --paths; NULL: none */
   uint64_t preallocate;
   uint64_t most_tasks;
   bool denied;
 };
 
-/* By enum learn_backend; the record and the policy name them so. */
-static const char *const backends[] = {"auto",         "ebpf",            "ptrace-syscall",
-                                       "ptrace-trace", "ptrace-adaptive", "ptrace-known"};
-
 static bool parse_backend(const char *text, enum learn_backend *backend) {
-  for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
-    if (strcmp(text, backends[i]) != 0) continue;
+  for (size_t i = 0; i < LEARN_BACKENDS; i++) {
+    if (strcmp(text, learn_backend_names[i]) != 0) continue;
     *backend = (enum learn_backend)i;
     return true;
   }
   message_usage("--backend %s: expected auto, ebpf, ptrace-syscall, ptrace-trace, ptrace-adaptive or ptrace-known", text);
   return false;
-}
-
-void learn_line_exec(struct learn *learn) {
-  char buffer[32768];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"exec\",\"exe\":");
-  text_json_string(&line, learn->exe);
-  text_bytes(&line, "}", 1);
-  stream_line(&learn->stream, &line);
-}
-
-void learn_line_program(struct learn *learn, const char *sha256) {
-  char buffer[32768];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"program\",\"exe\":");
-  text_json_string(&line, learn->exe);
-  text_format(&line, ",\"sha256\":\"%s\"}", sha256);
-  stream_line(&learn->stream, &line);
-}
-
-/* Calls of one ABI that pass unseen from here on. */
-void learn_line_known(struct learn *learn, int abi) {
-  char buffer[8192];
-  struct text line = TEXT_ON(buffer);
-  const char *separator = "";
-  text_format(&line, "{\"event\":\"known\",\"arch\":\"%s\",\"numbers\":[", arch_abi_names[abi]);
-  for (int nr = 0; nr < ALLOW_NUMBERS; nr++) {
-    if (!learn->filtered.pass.pass[abi][nr]) continue;
-    text_format(&line, "%s%d", separator, nr);
-    separator = ",";
-  }
-  text_bytes(&line, "]}", 2);
-  if (*separator) stream_line(&learn->stream, &line);
-}
-
-void learn_line_warn(struct learn *learn, const char *code, pid_t tid) {
-  char buffer[128];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"warn\",\"code\":\"%s\",\"tid\":%d}", code, tid);
-  stream_line(&learn->stream, &line);
-}
-
-static void add_exit(struct learn *learn, struct text *line) {
-  if (!learn->init_ended || learn->init_end.kind == WAIT_STOPPED) text_format(line, "\"exit\":null");
-  else if (learn->init_end.kind == WAIT_EXITED) text_format(line, "\"exit\":{\"code\":%d}", learn->init_end.code);
-  else text_format(line, "\"exit\":{\"signal\":%d}", learn->init_end.signal);
-}
-
-void learn_line_init_exit(struct learn *learn, uint64_t tasks) {
-  char buffer[256];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"init-exit\",\"time\":");
-  text_json_now(&line);
-  text_bytes(&line, ",", 1);
-  add_exit(learn, &line);
-  text_format(&line, ",\"tasks\":%llu}", (unsigned long long)tasks);
-  stream_line(&learn->stream, &line);
-}
-
-/* The backend as it turned out: without a filter, each call was seen. Calls that may have passed unseen were made at least as often as was
-   counted. */
-static void add_backend(const struct learn *learn, struct text *line) {
-  bool as_said = learn->backend == LEARN_EBPF || learn->filtered.installed > 0;
-  text_format(line, ",\"backend\":\"%s\"", backends[as_said ? learn->backend : LEARN_PTRACE_SYSCALL]);
-  text_format(line, ",\"counts\":\"%s\",\"otherFilters\":%s", learn->filtered.passed ? "at-least" : "exact",
-              learn->filtered.others ? "true" : "false");
-}
-
-void learn_line_finish(struct learn *learn, const char *reason) {
-  char buffer[512];
-  struct text line = TEXT_ON(buffer);
-  const struct record *record = &learn->record;
-  bool complete = strcmp(reason, "exited") == 0 && learn->recording && learn->init_ended && learn->escaped == 0 &&
-                  learn->lost_tasks == 0 && record->lost == 0 && learn->stream.failed == 0 && !learn->filtered.others;
-  text_format(&line, "{\"event\":\"finish\",\"ended\":");
-  text_json_now(&line);
-  text_bytes(&line, ",", 1);
-  add_exit(learn, &line);
-  text_format(&line, ",\"complete\":%s,\"reason\":\"%s\",\"calls\":%llu,\"distinct\":%llu,\"tasks\":%llu",
-              complete ? "true" : "false", reason, (unsigned long long)record->calls,
-              (unsigned long long)record->distinct, (unsigned long long)(learn->recording ? learn->born : 0));
-  add_backend(learn, &line);
-  text_format(&line, ",\"lost\":{\"tasks\":%llu,\"writes\":%llu,\"calls\":%llu}}",
-              (unsigned long long)(learn->escaped + learn->lost_tasks), (unsigned long long)learn->stream.failed,
-              (unsigned long long)record->lost);
-  stream_line(&learn->stream, &line);
-}
-
-static bool line_hello(struct learn *learn, const struct arguments *arguments) {
-  char buffer[8192], boot[64] = "";
-  struct text line = TEXT_ON(buffer);
-  struct utsname name;
-  uname(&name);
-  procfs_read("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-  text_format(&line, "{\"event\":\"hello\",\"protocol\":%d,\"version\":\"" TRACER_VERSION "\",\"runId\":", PROTOCOL);
-  if (arguments->run_id) text_json_string(&line, arguments->run_id);
-  else text_format(&line, "null");
-  text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", backends[learn->backend],
-              learn->combinations.wanted ? "args" : "names");
-  text_json_string(&line, name.release);
-  text_format(&line, ",\"machine\":");
-  text_json_string(&line, name.machine);
-  text_format(&line, ",\"pid\":%d,\"tracerPid\":%d,\"tracerStart\":%llu,\"bootId\":", learn->init, getpid(),
-              (unsigned long long)procfs_own_start());
-  text_json_string(&line, boot);
-  if (learn->join.runtime) text_format(&line, ",\"joining\":%d", learn->join.container);
-  text_format(&line, ",\"started\":");
-  text_json_now(&line);
-  text_bytes(&line, "}", 1);
-  return stream_line(&learn->stream, &line);
-}
-
-static bool line_no_ebpf(struct learn *learn, const char *reason) {
-  char buffer[1024];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"warn\",\"code\":\"no-ebpf\",\"reason\":");
-  text_json_string(&line, reason);
-  text_bytes(&line, "}", 1);
-  return stream_line(&learn->stream, &line);
-}
-
-static bool line_attached(struct learn *learn) {
-  char buffer[64];
-  struct text line = TEXT_ON(buffer);
-  text_format(&line, "{\"event\":\"attached\",\"threads\":%zu}", learn->tasks.count);
-  return stream_line(&learn->stream, &line);
 }
 
 static void create_stream(struct learn *learn, const struct arguments *arguments) {
@@ -244,14 +114,16 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
 /* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
-  const char *cannot = learn->join.runtime           ? "it does not follow a runtime to what that starts in a container"
-                       : learn->combinations.wanted ? "it does not record arguments"
-                                                    : NULL;
+  const char *cannot = learn->join.runtime ? "it does not follow a runtime to what that starts in a container" : NULL;
   enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
   if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
   if (arguments->backend == LEARN_AUTO && cannot) return other;
   if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
-  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, reason, size)) return LEARN_EBPF;
+  struct ebpf_options options = {.init = learn->init,
+                                 .tasks = (uint32_t)arguments->most_tasks,
+                                 .combinations = &learn->combinations,
+                                 .paths = &learn->paths};
+  if (ebpf_open(ebpf, &options, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
     daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
   return other;
@@ -264,9 +136,13 @@ static void run(void *context) {
   char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
+  learn.live = live_open();
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);
+  if (arguments->paths && !paths_parse(&learn.paths, arguments->paths))
+    daemon_refuse("--paths: expected ABI:NUMBER:OPERANDS,... with numbers below %d (README.md)", PATHS_NUMBERS);
+  if (arguments->paths && !facts_init(&learn.paths.facts, &learn.stream)) daemon_refuse("out of memory");
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   look_at_joined(&learn, arguments);
   learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
@@ -276,7 +152,7 @@ static void run(void *context) {
   /* Attach before the file is made: only then does a failure leave none behind. */
   attach(&learn);
   create_stream(&learn, arguments);
-  if (!line_hello(&learn, arguments) || (*no_ebpf && !line_no_ebpf(&learn, no_ebpf)) || !line_attached(&learn)) {
+  if (!learn_line_hello(&learn, arguments->run_id) || (*no_ebpf && !learn_line_no_ebpf(&learn, no_ebpf)) || !learn_line_attached(&learn)) {
     int error = errno;
     unlink(arguments->output);
     daemon_refuse("cannot write to %s: %s", arguments->output, strerror(error));
@@ -289,35 +165,23 @@ static void run(void *context) {
 
 int learn_command(int argc, char **argv) {
   static const struct option options[] = {
-      {"pid", required_argument, NULL, 'p'},         {"output", required_argument, NULL, 'o'},
+      OPTION_TARGET,
+      OPTION_HELP,
+      {"output", required_argument, NULL, 'o'},
       {"backend", required_argument, NULL, 'b'},     {"known", required_argument, NULL, 'k'},
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
-      {"arguments", required_argument, NULL, 'g'},
+      {"arguments", required_argument, NULL, 'g'},   {"paths", required_argument, NULL, 'f'},
       {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
-      {"help", no_argument, NULL, 'h'},              {"state", no_argument, NULL, 's'},
-      {"joining", no_argument, NULL, 'J'},           {"container-pid", required_argument, NULL, 'C'},
       {0},
   };
   static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS};
   static struct state state;
-  bool from_state = false, joining = false;
-  int option;
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
-      case 'p':
-        if (!option_pid("--pid", optarg, &arguments.pid)) return EXIT_USAGE;
-        break;
-      case 's':
-        from_state = true;
-        break;
-      case 'J':
-        joining = true;
-        break;
-      case 'C':
-        if (!option_pid("--container-pid", optarg, &arguments.joined)) return EXIT_USAGE;
-        break;
       case 'o':
         arguments.output = optarg;
         break;
@@ -337,6 +201,9 @@ int learn_command(int argc, char **argv) {
       case 'g':
         arguments.combinations = optarg;
         break;
+      case 'f':
+        arguments.paths = optarg;
+        break;
       case 'r':
         if (strlen(optarg) > 1024) return message_usage("--run-id is longer than 1024 bytes");
         arguments.run_id = optarg;
@@ -350,19 +217,15 @@ int learn_command(int argc, char **argv) {
       case 'a':
         if (!option_number("--preallocate", optarg, 0, 1 << 30, &arguments.preallocate)) return EXIT_USAGE;
         break;
-      case 'h':
-        return option_help(help);
       default:
-        return option_unknown(argv);
+        if (!option_take(option, argv, help, &target, &status)) return status;
     }
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (from_state == (arguments.pid != 0)) return message_usage("expected one of --pid and --state");
-  if (joining != (arguments.joined != 0) || (joining && from_state))
-    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
+  if (option_target_end(argc, argv, &target) != 0) return EXIT_USAGE;
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
   if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
-  if (from_state && !state_read(&state)) return EXIT_FAILED;
-  if (from_state) arguments.pid = state.pid;
+  if (target.from_state && !state_read(&state)) return EXIT_FAILED;
+  arguments.pid = target.from_state ? state.pid : target.pid;
+  arguments.joined = target.container;
   return daemon_start(run, &arguments);
 }

@@ -6,6 +6,8 @@
 #include "combinations.h"
 #include "digest.h"
 #include "join.h"
+#include "live.h"
+#include "paths.h"
 #include "record.h"
 #include "tasks.h"
 #include "wait.h"
@@ -18,7 +20,11 @@ enum learn_backend {
   LEARN_PTRACE_TRACE,
   LEARN_PTRACE_ADAPTIVE,
   LEARN_PTRACE_KNOWN,
+  LEARN_BACKENDS,
 };
+
+/* The record and the policy name them so. */
+extern const char *const learn_backend_names[LEARN_BACKENDS];
 
 /* What the filters of a run are and where it stands with them. */
 struct filtered {
@@ -42,7 +48,9 @@ struct learn {
   struct filtered filtered;
   struct stream stream;
   struct record record;
+  volatile struct live *live;
   struct combinations combinations;
+  struct paths paths;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */
@@ -65,7 +73,17 @@ void learn_follow(struct learn *learn);
 struct ebpf;
 void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
 
-/* Lines of the stream (learn.c) */
+/* For whoever looks meanwhile: the calls that the record has. */
+static inline void learn_show(struct learn *learn) {
+  learn->live->calls = learn->record.calls;
+  learn->live->lost = learn->record.lost + learn->escaped + learn->lost_tasks;
+  learn->live->partial = learn->filtered.passed;
+}
+
+/* Lines of the stream (lines.c). False: it could not be written. */
+bool learn_line_hello(struct learn *learn, const char *run_id);
+bool learn_line_no_ebpf(struct learn *learn, const char *reason);
+bool learn_line_attached(struct learn *learn);
 void learn_line_exec(struct learn *learn);
 void learn_line_program(struct learn *learn, const char *sha256);
 void learn_line_known(struct learn *learn, int abi);

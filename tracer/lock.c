@@ -42,23 +42,18 @@ static int hold(const char *path, int64_t timeout) {
 }
 
 int lock_command(int argc, char **argv) {
-  static const struct option options[] = {
-      {"timeout", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'}, {0}};
+  static const struct option options[] = {OPTION_HELP, {"timeout", required_argument, NULL, 't'}, {0}};
   int64_t timeout = -1;
   uint64_t number;
-  int option;
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    switch (option) {
-      case 't':
-        if (!option_number("--timeout", optarg, 0, 86400, &number)) return EXIT_USAGE;
-        timeout = (int64_t)number;
-        break;
-      case 'h':
-        return option_help(help);
-      default:
-        return option_unknown(argv);
+    if (option != 't') {
+      if (!option_take(option, argv, help, NULL, &status)) return status;
+      continue;
     }
+    if (!option_number("--timeout", optarg, 0, 86400, &number)) return EXIT_USAGE;
+    timeout = (int64_t)number;
   }
   if (optind + 1 != argc) return message_usage("expected one FILE");
   return hold(argv[optind], timeout);

@@ -34,8 +34,30 @@ int option_help(const char *text) {
   return write(STDOUT_FILENO, text, length) == (ssize_t)length ? 0 : EXIT_FAILED;
 }
 
-int option_unknown(char *const *argv) {
+static int unknown(char *const *argv) {
   const char *word = argv[optind - 1];
   if (optopt > 0 && optopt < 256) return message_usage("unknown option -%c", optopt);
   return message_usage("unknown, ambiguous or incomplete option %s", word);
+}
+
+bool option_take(int option, char *const *argv, const char *help, struct option_target *target, int *status) {
+  *status = EXIT_USAGE;
+  if (target && option == 'p') return option_pid("--pid", optarg, &target->pid);
+  if (target && option == 'C') return option_pid("--container-pid", optarg, &target->container);
+  if (target && option == 's') return target->from_state = true;
+  if (target && option == 'J') return target->joining = true;
+  *status = option == 'h' ? option_help(help) : unknown(argv);
+  return false;
+}
+
+int option_end(int argc, char *const *argv) {
+  return optind < argc ? message_usage("unexpected argument %s", argv[optind]) : 0;
+}
+
+int option_target_end(int argc, char *const *argv, const struct option_target *target) {
+  if (option_end(argc, argv) != 0) return EXIT_USAGE;
+  if (target->from_state == (target->pid != 0)) return message_usage("expected one of --pid and --state");
+  if (target->joining != (target->container != 0) || (target->joining && target->from_state))
+    return message_usage("expected --joining, --pid and --container-pid together, or none but --pid or --state");
+  return 0;
 }

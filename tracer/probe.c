@@ -150,7 +150,11 @@ static void add_actions(struct text *text) {
 static void add_ebpf(struct text *text) {
   struct ebpf ebpf;
   char reason[256];
-  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, reason, sizeof reason);
+  static struct combinations combinations; /* large */
+  static struct paths paths;
+  combinations.wanted = true; /* of no call, but it is tried whether they could be had */
+  struct ebpf_options options = {.init = getpid(), .tasks = EBPF_TASKS, .combinations = &combinations, .paths = &paths};
+  bool good = ebpf_open(&ebpf, &options, reason, sizeof reason);
   text_format(text, ",\"ebpf\":%s", good ? "true" : "false");
   if (good) {
     ebpf_close(&ebpf);
@@ -202,13 +206,11 @@ static int probe(void) {
 }
 
 int probe_command(int argc, char **argv) {
-  static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
-  int option;
+  static const struct option options[] = {OPTION_HELP, {0}};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    if (option == 'h') return option_help(help);
-    return option_unknown(argv);
+    if (!option_take(option, argv, help, NULL, &status)) return status;
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  return probe();
+  return option_end(argc, argv) != 0 ? EXIT_USAGE : probe();
 }

@@ -75,22 +75,14 @@ static int readback(pid_t pid) {
 }
 
 int readback_command(int argc, char **argv) {
-  static const struct option options[] = {{"pid", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
-  pid_t pid = 0;
-  int option;
+  static const struct option options[] = {OPTION_PID, OPTION_HELP, {0}};
+  struct option_target target = {0};
+  int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    switch (option) {
-      case 'p':
-        if (!option_pid("--pid", optarg, &pid)) return EXIT_USAGE;
-        break;
-      case 'h':
-        return option_help(help);
-      default:
-        return option_unknown(argv);
-    }
+    if (!option_take(option, argv, help, &target, &status)) return status;
   }
-  if (optind < argc) return message_usage("unexpected argument %s", argv[optind]);
-  if (pid == 0) return message_usage("--pid is missing");
-  return readback(pid);
+  if (option_end(argc, argv) != 0) return EXIT_USAGE;
+  if (target.pid == 0) return message_usage("--pid is missing");
+  return readback(target.pid);
 }

@@ -28,40 +28,39 @@ int remote_write(const struct remote *remote, uint64_t address, const void *data
 
 /* A tracee that was stopped within a system call stands behind the instruction that made it. */
 static uint64_t instruction_behind(pid_t tid, const struct arch_registers *registers, bool compat) {
-  size_t length;
-  unsigned char bytes[8];
-  const unsigned char *wanted = arch_call_instruction(compat, &length);
-  uint64_t address = arch_instruction_pointer(registers) - length;
-  if (read_memory(tid, address, bytes, length) != (ssize_t)length) return 0;
-  return memcmp(bytes, wanted, length) == 0 ? address : 0;
+  const struct arch_instruction wanted = arch_call_instruction(compat);
+  unsigned char bytes[sizeof wanted.bytes];
+  uint64_t address = arch_instruction_pointer(registers) - wanted.length;
+  if (address % wanted.alignment != 0 || read_memory(tid, address, bytes, wanted.length) != (ssize_t)wanted.length) return 0;
+  return memcmp(bytes, wanted.bytes, wanted.length) == 0 ? address : 0;
 }
 
 /* Every vDSO has one, as the fallback of clock_gettime() or for 32-bit code to enter the kernel. If the bytes happen to
    be a part of another instruction, no matter: executed from there they are what we look for. */
 static uint64_t instruction_in_vdso(pid_t tid, bool compat) {
-  size_t length;
-  const unsigned char *wanted = arch_call_instruction(compat, &length);
+  const struct arch_instruction wanted = arch_call_instruction(compat);
   uint64_t vdso = procfs_auxv(tid, AT_SYSINFO_EHDR, compat);
   unsigned char page[PAGE];
   for (int n = 0; vdso != 0 && n < VDSO_PAGES; n++) { /* page by page: a read must not cross into a hole */
     if (read_memory(tid, vdso + (uint64_t)n * PAGE, page, PAGE) != PAGE) return 0;
-    const unsigned char *found = memmem(page, PAGE, wanted, length);
+    const unsigned char *found = memmem(page, PAGE, wanted.bytes, wanted.length);
+    while (found && (size_t)(found - page) % wanted.alignment != 0)
+      found = memmem(found + 1, (size_t)(page + PAGE - found - 1), wanted.bytes, wanted.length);
     if (found) return vdso + (uint64_t)n * PAGE + (uint64_t)(found - page);
   }
   return 0;
 }
 
-/* Without a vDSO (vdso=0 on the kernel's command line): write the instruction over the next one, and back in the end. */
+/* Without a vDSO (vdso=0 on the kernel's command line): write the instruction over the program's, and those back in the end. */
 static int poke_instruction(struct remote *remote) {
-  size_t length;
-  const unsigned char *wanted = arch_call_instruction(remote->compat, &length);
-  uint64_t address = arch_instruction_pointer(&remote->saved);
+  const struct arch_instruction wanted = arch_call_instruction(remote->compat);
+  uint64_t address = arch_spare_place(&remote->saved), offset = address % sizeof remote->poked_word;
   errno = 0;
-  long word = ptrace(PTRACE_PEEKTEXT, remote->tid, address, NULL);
+  long word = ptrace(PTRACE_PEEKTEXT, remote->tid, address - offset, NULL);
   if (word == -1 && errno) return -1;
   remote->poked_word = word;
-  memcpy(&word, wanted, length);
-  if (ptrace(PTRACE_POKETEXT, remote->tid, address, word) != 0) return -1;
+  memcpy((unsigned char *)&word + offset, wanted.bytes, wanted.length);
+  if (ptrace(PTRACE_POKETEXT, remote->tid, address - offset, word) != 0) return -1;
   remote->poked = true;
   remote->instruction = address;
   return 0;
@@ -132,7 +131,8 @@ static int back_to_event_stop(pid_t tid) {
 
 int remote_end(struct remote *remote, bool interrupted) {
   pid_t tid = remote->tid;
-  if (remote->poked && ptrace(PTRACE_POKETEXT, tid, remote->instruction, remote->poked_word) != 0) return -1;
+  uint64_t word = remote->instruction - remote->instruction % sizeof remote->poked_word;
+  if (remote->poked && ptrace(PTRACE_POKETEXT, tid, word, remote->poked_word) != 0) return -1;
   if (interrupted && back_to_event_stop(tid) != 0) return -1;
   if (arch_set_registers(tid, &remote->saved) != 0) return -1;
   if (ptrace(PTRACE_SETSIGMASK, tid, sizeof remote->signal_mask, &remote->signal_mask) != 0) return -1;

@@ -14,6 +14,7 @@ void stops_begin_recording(struct learn *learn) {
   learn->born = 1;
   if (!procfs_exe(learn->init, learn->exe, sizeof learn->exe)) learn->exe[0] = 0;
   learn_line_exec(learn);
+  paths_executed(&learn->paths, NULL, learn->init);
   digest_start(&learn->digest, learn->init);
 }
 
@@ -35,6 +36,8 @@ static void on_exec(struct learn *learn, pid_t tid) {
   unsigned long former = 0;
   struct task *task = tasks_find(&learn->tasks, tid);
   ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former);
+  bool own = learn->recording && !(task && task->foreign);
+  if (own) paths_executed(&learn->paths, tasks_find(&learn->tasks, former ? (pid_t)former : tid), tid);
   if (former != 0 && (pid_t)former != tid) task = take_over(learn, (pid_t)former, tid);
   if (tid == learn->init && !learn->recording && !learn->finished) stops_begin_recording(learn);
   follow_resume(learn, task, tid, 0);

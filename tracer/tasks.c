@@ -55,6 +55,7 @@ struct task *tasks_add(struct tasks *tasks, pid_t tid) {
 void tasks_remove(struct tasks *tasks, pid_t tid) {
   struct task *slot = probe(tasks, tid);
   if (slot->tid != tid) return;
+  free(slot->intent);
   size_t mask = tasks->capacity - 1;
   size_t hole = (size_t)(slot - tasks->slots);
   for (size_t i = (hole + 1) & mask; tasks->slots[i].tid != 0; i = (i + 1) & mask) {

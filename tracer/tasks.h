@@ -14,6 +14,7 @@ struct task {
   bool cloning;  /* between entry and exit of a clone-like call */
   bool born;     /* that call has given a PTRACE_EVENT: its child is traced */
   bool untraced; /* that call asked for CLONE_UNTRACED */
+  struct intent *intent; /* what a call under way does if it succeeds (paths.c); freed with the task */
   /* With filters (filtered.c): */
   bool filtered; /* our filter stops it, so that it may run on until then */
   bool unsure;   /* it was given the filter while it ran, and has not stopped since */

@@ -6,7 +6,8 @@ import { syscallKey } from '../policy/syscalls.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
 import { describeArguments } from './policy-arguments.ts'
-import { count, fill, table } from './text.ts'
+import { describePaths, summarisePaths } from './policy-paths.ts'
+import { commentLines, count, fill, table } from './text.ts'
 
 export const policyShow: Command = {
   name: 'policy show',
@@ -16,13 +17,20 @@ export const policyShow: Command = {
     'POLICY is the name of a policy in the store, or a path with a slash. A call that is marked with * is allowed with certain arguments only.',
   options: {
     arguments: { type: 'boolean', help: 'also the arguments that calls were seen with, and how they were widened' },
+    paths: {
+      type: 'boolean',
+      help: 'also the files, endpoints and programs that were seen, which no filter enforces',
+    },
     json: { type: 'boolean', help: 'the policy document itself' },
   },
   arity: [1, 1],
   async run({ operands, store, flag }) {
     const policy = await loadPolicy(store, operands[0] as string)
     if (flag('json')) print(encodePolicy(policy))
-    else print(describe(policy) + (flag('arguments') ? describeArguments(policy) : ''))
+    else {
+      const more = [flag('arguments') ? describeArguments(policy) : '', flag('paths') ? describePaths(policy) : '']
+      print(describe(policy) + more.join(''))
+    }
     return 0
   },
 }
@@ -35,6 +43,7 @@ function describe(policy: PolicyDocument): string {
   const whole = runs.filter((run) => run.complete).length
   const text = [
     `policy ${name}: ${complete ? 'complete' : 'partial: no run was seen from its first call to its end'}\n`,
+    commentLines(policy.comments ?? [], '  '),
   ]
   for (const [architecture, { known, syscalls }] of architecturesOf(policy)) {
     const own = syscalls.filter(({ via }) => via === undefined)
@@ -45,6 +54,8 @@ function describe(policy: PolicyDocument): string {
     )
     text.push(fill(own.map(marked), '  '))
     if (beside.length > 0) text.push('  and instead of them:\n', fill(beside.map(marked), '  '))
+    for (const syscall of syscalls)
+      if (syscall.comments !== undefined) text.push(commentLines(syscall.comments, `  ${syscallKey(syscall)}: `))
   }
   text.push(`\nlearned from ${count(runs.length, 'run')}, of which ${whole} complete\n`)
   if (runs.length > MAX_RUNS) text.push(`(the last ${MAX_RUNS}; --json shows all)\n`)
@@ -58,6 +69,7 @@ function describe(policy: PolicyDocument): string {
     )
   const imports = policy.imports ?? []
   if (imports.length > 0) text.push('\nimported:\n', table(imports.map(importRow)))
+  text.push(summarisePaths(policy))
   return text.join('')
 }
 

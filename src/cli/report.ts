@@ -2,6 +2,7 @@ import { print } from '../host/output.ts'
 import { policyReport, type Report } from '../policy/report.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
+import { describePaths } from './policy-paths.ts'
 import { fill, table } from './text.ts'
 
 export const report: Command = {
@@ -13,8 +14,10 @@ export const report: Command = {
   options: { json: { type: 'boolean', help: 'as JSON' } },
   arity: [1, 1],
   async run({ operands, store, flag }) {
-    const found = policyReport(await loadPolicy(store, operands[0] as string))
-    print(flag('json') ? `${JSON.stringify(found, null, 2)}\n` : describe(found))
+    const policy = await loadPolicy(store, operands[0] as string)
+    const found = policyReport(policy)
+    const paths = policy.paths === undefined ? '' : describePaths(policy)
+    print(flag('json') ? `${JSON.stringify(found, null, 2)}\n` : describe(found) + paths)
     return 0
   },
 }

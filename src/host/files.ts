@@ -126,6 +126,7 @@ export function writeAtomic(
   }
 }
 
+/** Puts the names in a directory on the disk. */
 function syncDirectory(path: string): void {
   const descriptor = openSync(path, O_RDONLY)
   try {
@@ -143,6 +144,17 @@ export function removeOldest(directory: string, most: number): void {
   })
   aged.sort((a, b) => b.time - a.time)
   for (const { path } of aged.slice(most)) rmSync(path, { force: true })
+}
+
+/** The same for several directories. Throws STORE_FAILED. */
+export function syncDirectories(paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      syncDirectory(path)
+    } catch (error) {
+      throw failed(`write ${path}`, error)
+    }
+  }
 }
 
 export function failed(what: string, error: unknown): SandboxError {

@@ -5,6 +5,7 @@
 import type { Run } from '../generated/policy.ts'
 import { isObject, type Json } from '../json.ts'
 import { ARGUMENT_BITS } from '../policy/document.ts'
+import { isPathEvent } from './path-event.ts'
 
 type Event = { readonly [key: string]: Json }
 
@@ -16,7 +17,7 @@ export const BACKENDS: readonly Run['backend'][] = [
   'ptrace-syscall',
   'ptrace-trace',
 ]
-export const RUN_DETAILS: readonly Run['detail'][] = ['names', 'args']
+export const RUN_DETAILS: readonly Run['detail'][] = ['names', 'args', 'paths']
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const SHA256 = /^[0-9a-f]{64}$/
@@ -40,17 +41,35 @@ export function isSound(event: Event): boolean {
       return isCall(event) && isCombination(event)
     case 'finish':
       return isFinish(event)
+    case 'file':
+    case 'endpoint':
+    case 'execute':
+    case 'paths':
+      return isPathEvent(event)
     default:
       return true
   }
 }
 
-function isHello({ backend, detail, kernel, machine, tracerPid, tracerStart, bootId, started }: Event): boolean {
+function isHello({
+  backend,
+  detail,
+  kernel,
+  machine,
+  pid,
+  joining,
+  tracerPid,
+  tracerStart,
+  bootId,
+  started,
+}: Event): boolean {
   return (
     BACKENDS.some((known) => known === backend) &&
     (detail === undefined || RUN_DETAILS.some((known) => known === detail)) &&
     isText(kernel, 256) &&
     isText(machine, 64) &&
+    isCount(pid) &&
+    (joining === undefined || isCount(joining)) &&
     isCount(tracerPid) &&
     isCount(tracerStart) &&
     isText(bootId) &&

@@ -1,9 +1,10 @@
 /** Trace -> the policy of that one run. Pure. */
 import type { SyscallTable } from '../filter/library.ts'
-import type { AllowedSyscall, Image, PolicyDocument, Run } from '../generated/policy.ts'
+import type { AllowedSyscall, Image, LearnedPaths, PolicyDocument, Run } from '../generated/policy.ts'
 import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
 import { kernelCalls } from '../policy/kernel-calls.ts'
+import type { TracedPaths } from './path-event.ts'
 import type { Trace } from './stream.ts'
 
 /** What the hook knows of a run and the tracer does not. */
@@ -35,7 +36,12 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
     const number = numberInFilters(arch, nr)
     const syscall = table.nameOf(arch, number)
     // The lines of its arguments were lost: nothing is known of it that could be allowed.
-    if (learned === undefined && detail === 'args' && argumentsOf(arch, syscall ?? '').length > 0) continue
+    if (
+      learned === undefined &&
+      (detail === 'args' || detail === 'paths') &&
+      argumentsOf(arch, syscall ?? '').length > 0
+    )
+      continue
     architectures[architecture] ??= { known: table.highest(arch), syscalls: [] }
     architectures[architecture].syscalls.push({
       ...(syscall === undefined ? { number } : { name: syscall }),
@@ -54,11 +60,27 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
     name,
     complete: false,
     architectures,
-    runs: [runOf(id, trace, note)],
+    ...(trace.paths === undefined ? {} : { paths: pathsOf(id, trace.paths) }),
+    runs: [runOf(id, trace, note, table)],
   })
 }
 
-function runOf(id: string, trace: Trace, note: Note): Run {
+/** Each fact with the run that had it. */
+function pathsOf(id: string, { files, endpoints, programs }: TracedPaths): LearnedPaths {
+  const since = <T extends object>(fact: T) => ({ ...fact, since: id })
+  return { files: files.map(since), endpoints: endpoints.map(since), programs: programs.map(since) }
+}
+
+/** What is missing of them. io_uring opens files and connects sockets without a call that says which. */
+function pathsOfRun({ paths, finish, damage, calls }: Trace, table: SyscallTable): Pick<Run, 'paths'> {
+  if (paths === undefined) return {}
+  const { left = 0, unreadable = 0, long = 0, folded = 0 } = paths.missing ?? {}
+  const whole = finish?.complete === true && damage === undefined && paths.missing !== undefined
+  const unseen = calls.some(({ arch, nr }) => table.nameOf(arch, numberInFilters(arch, nr)) === 'io_uring_enter')
+  return { paths: { complete: whole && !unseen && left + unreadable + long === 0, left, unreadable, long, folded } }
+}
+
+function runOf(id: string, trace: Trace, note: Note, table: SyscallTable): Run {
   const { hello, program, finish, known: unwatched, damage } = trace
   const { started, ...known } = note
   return {
@@ -85,6 +107,7 @@ function runOf(id: string, trace: Trace, note: Note): Run {
     ...(finish?.counts === 'at-least' ? { counts: finish.counts } : {}),
     ...(unwatched.length === 0 ? {} : { unwatched: unwatched.reduce((sum, { numbers }) => sum + numbers.length, 0) }),
     ...(finish?.otherFilters === true ? { otherFilters: true } : {}),
+    ...pathsOfRun(trace, table),
     tasks: finish?.tasks ?? 0,
     lost: { tasks: finish?.lost.tasks ?? 0, calls: finish?.lost.calls ?? 0, writes: finish?.lost.writes ?? 0 },
   }

@@ -5,6 +5,7 @@ import type { LearnBackend } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
 import { TRACER_ARGUMENTS } from '../generated/tracer-arguments.ts'
+import { TRACER_PATHS } from '../generated/tracer-paths.ts'
 import { readTrusted, writeAtomic } from '../host/files.ts'
 import { randomHex } from '../host/hash.ts'
 import { runTracer } from '../host/tracer.ts'
@@ -79,8 +80,12 @@ function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...requ
   ]
 }
 
+/** Each level of detail includes the one before it. */
 function detailOptions(detail: Detail): string[] {
-  return detail === 'args' ? ['--arguments', TRACER_ARGUMENTS] : []
+  return [
+    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS[process.arch] ?? '']),
+    ...(detail === 'paths' ? ['--paths', TRACER_PATHS[process.arch] ?? ''] : []),
+  ]
 }
 
 /**

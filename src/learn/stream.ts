@@ -2,6 +2,7 @@
 import type { LearnedArguments, Run } from '../generated/policy.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
 import { isSound } from './event.ts'
+import { addPathEvent, type TracedPaths } from './path-event.ts'
 
 /** The version of the tracer's protocol that is understood here. */
 export const PROTOCOL = 1
@@ -20,6 +21,9 @@ export interface Hello {
   readonly detail?: Run['detail']
   readonly kernel: string
   readonly machine: string
+  /** The container's init; with `joining`, the runtime that starts a program in the container. */
+  readonly pid: number
+  readonly joining?: number
   readonly tracerPid: number
   readonly tracerStart: number
   readonly bootId: string
@@ -53,6 +57,8 @@ export interface Trace {
   /** What was seen, each (arch, nr) once. In a record without an end the counts are only known to be at least 1. */
   readonly calls: readonly Call[]
   readonly known: readonly KnownCalls[]
+  /** With the detail `paths`. */
+  readonly paths?: TracedPaths
   /** The container's init has ended, while others of its processes live on. */
   readonly initEnded?: boolean
   /** Absent: the tracer did not live to the end of the run. */
@@ -82,6 +88,7 @@ export function decodeStream(text: string): Trace {
       case 'hello':
         if (event.protocol !== PROTOCOL) trace.damage = `protocol ${String(event.protocol)} is not known`
         else trace.hello = event as unknown as Hello
+        if (event.detail === 'paths') trace.paths ??= { files: [], endpoints: [], programs: [] }
         break
       case 'exec':
         trace.program = { path: String(event.exe) }
@@ -104,6 +111,12 @@ export function decodeStream(text: string): Trace {
         break
       case 'arguments-full':
         addCall(calls, event, 0, 'any')
+        break
+      case 'file':
+      case 'endpoint':
+      case 'execute':
+      case 'paths':
+        if (trace.paths !== undefined) addPathEvent(trace.paths, event)
         break
       case 'init-exit':
         trace.initEnded = true

@@ -1,5 +1,5 @@
 /** What was learned, as a story: which programs ran, when each call was first seen, how often it was made. Pure. */
-import type { PolicyDocument, Run } from '../generated/policy.ts'
+import type { LearnedPaths, PolicyDocument, Run } from '../generated/policy.ts'
 import { architecturesOf } from './document.ts'
 import { compareText, syscallKey } from './syscalls.ts'
 
@@ -31,6 +31,8 @@ export interface Report {
     readonly first?: string
     readonly via?: string
   }[]
+  /** Files, endpoints and programs that were seen. */
+  readonly paths?: LearnedPaths
 }
 
 export function policyReport(policy: PolicyDocument): Report {
@@ -63,6 +65,7 @@ export function policyReport(policy: PolicyDocument): Report {
         }
       })
       .sort((a, b) => (b.most ?? -1) - (a.most ?? -1) || compareText(a.call, b.call)),
+    ...(policy.paths === undefined ? {} : { paths: policy.paths }),
   }
 }
 

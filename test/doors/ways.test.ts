@@ -3,11 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
-import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
+import { CGROUP2 } from '../lib/crun.ts'
 import { type Container, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
-
-/** crun cannot do with a mixture of cgroup versions: in a mount namespace of its own it sees version 2 alone. */
-const CGROUP2 = ['unshare', '--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh']
 
 interface Door {
   readonly runtime: 'runc' | 'crun'
@@ -98,17 +95,12 @@ test("the bundle's own linux.seccomp is never widened", async (t) => {
   t.match(refused, { exitCode: 1, stdout: '', stderr: /crun would not load then.*\[NOT_PERMITTED\]/ })
 })
 
-// Through precreate: this machine needs --cgroups=disabled, which podman 4.3 asks of runtimes named crun alone.
-test('podman with crun', async (t) => {
-  const sandbox = await Sandbox.create(t)
-  const hooks = hooksDirectory(sandbox, 'podman-hooks.d', ['precreate'])
-  const globals = ['--cgroup-manager', 'cgroupfs', '--hooks-dir', hooks]
-  const door = { sandbox, globals, prefix: CGROUP2, runtime: 'crun' }
-  const run = (options: string[], command: string) =>
-    podman(door, 'run', '--rm', '--cgroups=disabled', ...container(sandbox, options, command))
-  t.match(await run(annotated('learn'), '/fixtures/act hello exit 3'), { exitCode: 3, stdout: 'hello: ok' })
-  t.match(await run(annotated('enforce'), '/fixtures/act hello socket'), {
-    exitCode: 0,
-    stdout: 'hello: ok\nsocket: Operation not permitted',
+for (const door of DOORS) {
+  test(`${door.runtime}, ${door.method}: the arguments of calls`, async (t) => {
+    const { run } = await setUp(t, door)
+    const act = (mode: 'learn' | 'enforce', ...args: string[]) =>
+      run({ mode, annotations: { 'io.sandbox.detail': 'args' }, args: ['/fixtures/act', ...args] })
+    t.match(await act('learn', 'unix'), { exitCode: 0, stdout: 'unix: ok' })
+    t.match(await act('enforce', 'unix', 'socket'), { stdout: 'unix: ok\nsocket: Operation not permitted' })
   })
-})
+}

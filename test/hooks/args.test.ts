@@ -1,5 +1,5 @@
 /** io.sandbox.detail=args: a policy of arguments, on stock runc. */
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import type { AllowedSyscall } from '../../src/generated/policy.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 
@@ -8,8 +8,15 @@ const detail = { annotations: { 'io.sandbox.detail': 'args' } }
 const learned = async (sandbox: Sandbox, name: string): Promise<AllowedSyscall | undefined> =>
   (await sandbox.policy()).architectures.x86_64?.syscalls.find((syscall) => syscall.name === name)
 
-test('a program that opens an AF_UNIX socket may do so, and may not open an AF_INET one', async (t) => {
-  const sandbox = await Sandbox.create(t)
+/** Those that record arguments in a way of their own. */
+const backends = ['ebpf', 'ptrace-syscall']
+
+const forEach = (title: string, check: (t: Test, sandbox: Sandbox) => Promise<void>): void => {
+  for (const backend of backends)
+    test(`${title}: ${backend}`, async (t) => check(t, await Sandbox.create(t, { learn: { backend } })))
+}
+
+forEach('a program that opens an AF_UNIX socket may do so, and may not open an AF_INET one', async (t, sandbox) => {
   t.match(await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'unix', 'hello'], ...detail }), { exitCode: 0 })
   t.match(await sandbox.policy(), { complete: true, runs: [{ detail: 'args' }] })
   t.match(await learned(sandbox, 'socket'), { learned: { arguments: [0, 1, 2], values: [[1, 1, 0]] } })
@@ -23,8 +30,7 @@ test('a program that opens an AF_UNIX socket may do so, and may not open an AF_I
   t.same((await learned(sandbox, 'socket'))?.learned, undefined)
 })
 
-test('commands of an ioctl: as many as were seen, and when they are too many, any', async (t) => {
-  const sandbox = await Sandbox.create(t)
+forEach('commands of an ioctl: as many as were seen, and when they are too many, any', async (t, sandbox) => {
   await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'ioctls', '300'], ...detail })
   t.equal((await learned(sandbox, 'ioctl'))?.learned?.values.length, 300)
   const enforced = { mode: 'enforce', args: ['/fixtures/act', 'ioctl', '299', 'ioctl', '300'] } as const

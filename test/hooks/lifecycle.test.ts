@@ -135,12 +135,13 @@ test('a full disk while learning', async (t) => {
   t.match(await sandbox.policy(), { complete: true, runs: [{ complete: true }] }, 'nothing is left of the failed one')
 })
 
-test('the journal says what became of each enforced container', async (t) => {
+test('the journal says what became of each container', async (t) => {
   const sandbox = await Sandbox.create(t)
   await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
   await sandbox.run({ mode: 'enforce', args: ['/fixtures/act', 'hello'] })
   const container = /^oci-sandbox-test-\d+-2$/
   t.match(sandbox.journal(), [
+    { event: 'learned', message: /^policy test: run complete, \d+ calls, \d+ different, \d+ new, 1 task$/ },
     { event: 'installed', container },
     { event: 'in-force', container },
   ])

@@ -14,7 +14,7 @@ test("the names of a record are those of the policy's schema", async (t) => {
 })
 
 test('every line that the tracer writes is sound', async (t) => {
-  for (const name of ['names', 'args']) {
+  for (const name of ['names', 'args', 'paths']) {
     const text = corpus(`stream/${name}.ndjson`)
     t.equal(decodeStream(text).damage, undefined)
     for (const line of text.trimEnd().split('\n')) t.ok(isSound(JSON.parse(line)), line)
@@ -32,6 +32,19 @@ test('a line that is JSON and yet not what the tracer writes is damage, and not 
     '{"event":"arguments","arch":"x86_64","nr":1,"arguments":[0,0],"values":[1,1]}',
     '{"event":"arguments","arch":"x86_64","nr":1,"arguments":[0],"values":[]}',
     '{"event":"finish","complete":true}',
+    '{"event":"file","access":["read"],"path":"etc/hosts","ok":true}',
+    '{"event":"file","access":[],"path":"/etc/hosts","ok":true}',
+    '{"event":"file","access":["stat"],"path":"/etc/hosts","ok":true}',
+    '{"event":"file","access":["read"],"path":"/etc/hosts","ok":null}',
+    '{"event":"file","access":["read"],"path":"/etc","ok":true,"covers":"some"}',
+    `{"event":"file","access":["read"],"path":"/${'a'.repeat(4096)}","ok":true}`,
+    '{"event":"endpoint","kind":"accept","family":"inet","address":"::1","port":1,"ok":true}',
+    '{"event":"endpoint","kind":"bind","family":"inet","address":"::1","port":65536,"ok":true}',
+    '{"event":"endpoint","kind":"bind","family":"inet","address":"::1","ok":true}',
+    '{"event":"endpoint","kind":"bind","family":"unix","ok":true}',
+    '{"event":"endpoint","kind":"bind","family":"unix","path":"/a"}',
+    '{"event":"execute"}',
+    '{"event":"paths","left":-1,"unreadable":0,"long":0,"folded":0}',
     hello?.replace('"backend":"ptrace-syscall"', '"backend":"magic"') ?? '',
   ]
   for (const line of lines) {

@@ -10,8 +10,8 @@ import {
   type BundleOptions,
   countsOf,
   eventsOf,
+  finishedLines,
   fixtures,
-  type Line,
   learnHookWith,
   makeBundle,
   noProcessOf,
@@ -29,18 +29,11 @@ import {
 
 const hook = learnHookWith('ebpf')
 
-/** The lines of a record whose last one has come. Nobody holds the container back, so it may come after the container's end. */
-const finished = (file: string): Promise<Line[]> =>
-  until('the last line', async () => {
-    const lines = await readLines(file)
-    return lines.at(-1)?.event === 'finish' && lines
-  })
-
 const learn = async (t: Teardown, options: BundleOptions, prepare?: (bundle: Bundle) => Promise<unknown>) => {
   const bundle = await makeBundle(t, { hook, ...options })
   await prepare?.(bundle)
   const result = await run(bundle)
-  const lines = await finished(bundle.output)
+  const lines = await finishedLines(bundle.output)
   return { bundle, result, lines, finish: lines.at(-1) ?? {} }
 }
 
@@ -143,7 +136,7 @@ t.test('an end by a signal, and of a leader that ends before its threads', async
   await printed(running, 'ready')
   process.kill((await readLines(bundle.output))[0]?.pid, 'SIGKILL')
   t.equal((await running).exitCode, 128 + 9)
-  t.match((await finished(bundle.output)).at(-1), { complete: true, reason: 'exited', exit: { signal: 9 } })
+  t.match((await finishedLines(bundle.output)).at(-1), { complete: true, reason: 'exited', exit: { signal: 9 } })
 })
 
 t.test('once the program runs nobody traces it', async (t) => {
@@ -154,7 +147,7 @@ t.test('once the program runs nobody traces it', async (t) => {
   await until('the tracer has let go', async () => (await statusField(pid, 'TracerPid')) === '0')
   running.stdin.end()
   t.equal((await running).exitCode, 3)
-  t.match((await finished(bundle.output)).at(-1), { complete: true, exit: { code: 3 } })
+  t.match((await finishedLines(bundle.output)).at(-1), { complete: true, exit: { code: 3 } })
 })
 
 t.test('kill -9 of the tracer: the container goes on, what was seen is kept', async (t) => {
@@ -179,7 +172,7 @@ t.test('SIGTERM to the tracer', async (t) => {
   const running = start(bundle)
   await printed(running, 'ready')
   process.kill((await readLines(bundle.output))[0]?.tracerPid, 'SIGTERM')
-  const lines = await finished(bundle.output)
+  const lines = await finishedLines(bundle.output)
   t.match(lines.at(-1), { complete: false, reason: 'terminated', exit: null })
   t.ok(countsOf(lines)['x86_64:1'], 'what was seen until then')
   running.stdin.end()
@@ -209,7 +202,7 @@ t.test("the host's pid namespace: tasks that outlive init are recorded", async (
   t.match(eventsOf(lines, 'init-exit'), [{ exit: { code: 5 }, tasks: 1 }])
   t.same(eventsOf(lines, 'finish'), [])
   await pipe.close()
-  const all = await finished(output)
+  const all = await finishedLines(output)
   t.match(all.at(-1), { complete: true, reason: 'exited', exit: { code: 5 }, tasks: 2 })
   t.equal(countsOf(all)['x86_64:111'], 1, 'what the orphan did after the end of init')
   t.equal((await program).exitCode, 5)
@@ -264,7 +257,7 @@ t.test(
       await until('the filter was noticed', async () => eventsOf(await readLines(bundle.output), 'warn').length > 0)
       running.stdin.end('\n')
       t.equal((await running).exitCode, 0, 'it was denied')
-      const lines = await finished(bundle.output)
+      const lines = await finishedLines(bundle.output)
       t.match(eventsOf(lines, 'warn'), [{ code: 'late-filter' }], how)
       t.match(
         eventsOf(lines, 'count').find(({ nr }) => nr === 102),
@@ -281,7 +274,7 @@ t.test('with --denied such a run is complete', async (t) => {
   await printed(running, 'ready')
   running.stdin.end('\n\n')
   t.equal((await running).exitCode, 0)
-  const lines = await finished(bundle.output)
+  const lines = await finishedLines(bundle.output)
   t.same(eventsOf(lines, 'warn'), [])
   t.match(
     eventsOf(lines, 'count').find(({ nr }) => nr === 102),
@@ -300,7 +293,7 @@ t.test('more tasks at a time than there is room for', async (t) => {
   await printed(running, 'ready') // all four live
   running.stdin.end()
   t.equal((await running).exitCode, 5, 'the container does not notice')
-  const lines = await finished(bundle.output)
+  const lines = await finishedLines(bundle.output)
   t.match(eventsOf(lines, 'warn'), [{ code: 'task-table-full' }])
   t.match(lines.at(-1), { complete: false, reason: 'exited', tasks: 2, lost: { tasks: 2 } })
 })
@@ -331,7 +324,7 @@ t.test("a process that gets the id of one of the container's is none of the cont
   }
   running.stdin.end()
   await running
-  const lines = await finished(bundle.output)
+  const lines = await finishedLines(bundle.output)
   t.notOk(seenOf(lines).includes('x86_64:111'), 'the other processes made getpgrp')
   t.match(lines.at(-1), { complete: true, tasks: 9 })
 })
@@ -375,7 +368,7 @@ t.test('where it does not work auto takes another way and says why, and ebpf ref
   const other = await attempt('auto')
   t.equal(other.result.exitCode, 0)
   t.equal(other.ended.exitCode, 6)
-  const lines = await finished(other.output)
+  const lines = await finishedLines(other.output)
   t.not(lines[0]?.backend, 'ebpf')
   t.match(eventsOf(lines, 'warn'), [{ code: 'no-ebpf', reason: /Operation not permitted/ }])
   t.match(lines.at(-1), { complete: true })

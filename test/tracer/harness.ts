@@ -47,7 +47,7 @@ export type Bundle = { directory: string; rootfs: string; output: string; journa
 
 export type BundleOptions = {
   args: string[]
-  hook?: string[] // arguments of the tracer; PID, OUTPUT, JOURNAL are put in
+  hook?: string[] // arguments of the tracer; PID, OUTPUT, JOURNAL are put in, NO-EBPF makes that one fail
   programs?: string[]
   noNewPrivileges?: boolean
   uid?: number
@@ -81,12 +81,15 @@ export const makeBundle = async (t: Teardown, options: BundleOptions): Promise<B
   await chmod(directory, 0o755)
   const hook = join(directory, 'hook')
   if (options.hook) {
-    const words = options.hook.map((word) =>
+    // For its maps and programs the tracer needs more descriptors.
+    const limit = options.hook.includes('NO-EBPF') ? 'ulimit -n 12\n' : ''
+    const given = options.hook.filter((word) => word !== 'NO-EBPF')
+    const words = given.map((word) =>
       word === 'PID' ? '"$pid"' : `'${word.replace('OUTPUT', bundle.output).replace('JOURNAL', bundle.journal)}'`,
     )
     await writeFile(
       hook,
-      `#!/bin/sh\nstate=$(cat)\npid=\${state#*\\"pid\\":}\npid=\${pid%%[,\\}]*}\nexec '${tracer}' ${words.join(' ')}\n`,
+      `#!/bin/sh\n${limit}state=$(cat)\npid=\${state#*\\"pid\\":}\npid=\${pid%%[,\\}]*}\nexec '${tracer}' ${words.join(' ')}\n`,
     )
     await chmod(hook, 0o755)
   }
@@ -207,6 +210,12 @@ export const readLines = async (file: string): Promise<Line[]> => {
     .split('\n')
     .slice(0, -1)
     .map((line) => JSON.parse(line) as Line)
+}
+
+/** The lines of a record whose last one has come; until then its end may be a part of a line. */
+export const finishedLines = async (file: string): Promise<Line[]> => {
+  await until('the last line', async () => /\{"event":"finish".*\}\n$/.test(await readFile(file, 'utf8')))
+  return readLines(file)
 }
 
 export const eventsOf = (lines: Line[], event: string): Line[] => lines.filter((line) => line.event === event)

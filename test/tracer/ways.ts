@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import {
   type BundleOptions,
   eventsOf,
+  finishedLines,
   type Line,
   learnHookWith,
   makeBundle,
-  readLines,
   run,
   type Teardown,
   temporary,
@@ -17,7 +17,7 @@ import {
 export const learn = async (t: Teardown, way: string[], options: BundleOptions) => {
   const bundle = await makeBundle(t, { ...options, hook: [...learnHookWith('auto'), ...way] })
   const result = await run(bundle)
-  const lines = await readLines(bundle.output)
+  const lines = await finishedLines(bundle.output) // with eBPF nobody holds the container back
   return { bundle, result, lines, finish: lines.at(-1) ?? {} }
 }
 
@@ -33,8 +33,8 @@ export const knownOf = (lines: Line[]): string[] =>
 
 export const unique = (calls: string[]): string[] => [...new Set(calls)].sort()
 
-/** eBPF records no arguments: with these, which nobody uses, the tracer itself chooses another way. */
-export const NOT_EBPF = ['--arguments', 'x86_64:1000:1']
+/** The tracer itself chooses another way than eBPF, which cannot be had. */
+export const NOT_EBPF = ['NO-EBPF']
 export const SYSCALL = ['--backend', 'ptrace-syscall']
 export const TRACE = ['--backend', 'ptrace-trace']
 export const ADAPTIVE = ['--backend', 'ptrace-adaptive', '--patience', '10']
