@@ -60,6 +60,7 @@ static void note_call(struct learn *learn, struct task *task, pid_t tid, const s
   combinations_record(&learn->combinations, &learn->stream, &call, info->entry.args);
   record_call(&learn->record, &call);
   if (learn->paths.wanted) begin_paths(learn, task, &call, info->entry.args);
+  learn_show(learn);
   if (learn->events.wanted && task) events_enter(&learn->events, task, &call, info->entry.args);
   else if (learn->events.wanted) learn->events.failed++;
   enum arch_clone kind = arch_clone_kind(&call);

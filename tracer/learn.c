@@ -122,15 +122,18 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
   const char *cannot = learn->join.runtime    ? "it does not follow a runtime to what that starts in a container"
-                       : learn->events.wanted  ? "it does not record events"
-                       : learn->paths.wanted ? "it does not record paths"
-                                             : NULL;
+                       : learn->events.wanted ? "it does not record events"
+                                              : NULL;
   enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
   if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
   if (arguments->backend == LEARN_AUTO && learn->events.wanted) return LEARN_PTRACE_SYSCALL;
   if (arguments->backend == LEARN_AUTO && cannot) return other;
   if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
-  if (ebpf_open(ebpf, learn->init, (uint32_t)arguments->most_tasks, &learn->combinations, reason, size)) return LEARN_EBPF;
+  struct ebpf_options options = {.init = learn->init,
+                                 .tasks = (uint32_t)arguments->most_tasks,
+                                 .combinations = &learn->combinations,
+                                 .paths = &learn->paths};
+  if (ebpf_open(ebpf, &options, reason, size)) return LEARN_EBPF;
   if (arguments->backend == LEARN_EBPF)
     daemon_refuse("cannot learn with eBPF: %s (--backend auto then takes another way)", reason);
   return other;
@@ -143,6 +146,7 @@ static void run(void *context) {
   char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
+  learn.live = live_open();
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);

@@ -71,10 +71,11 @@ export const policyRm: Command = {
     'A policy that a running container is learned into is not removed, unless --force says so: that run is then lost.',
   options: { force: { type: 'boolean', help: 'also where a container is being learned into it' } },
   arity: [1, MAX_POLICIES],
-  run({ operands, store, flag }) {
+  async run({ operands, store, flag }) {
     for (const name of operands) {
       const directory = store.directory(inStore(name))
       if (!store.list().includes(name)) throw store.notFound(name)
+      await finishMerging(store, name)
       const live = liveRuns(store, name)
       if (live.length > 0 && !flag('force')) {
         throw new SandboxError(
@@ -88,6 +89,15 @@ export const policyRm: Command = {
     }
     return 0
   },
+}
+
+/** What is left of a container that has just ended would otherwise come back after the removal. A policy that is broken can be removed as well. */
+async function finishMerging(store: Store, name: string): Promise<void> {
+  try {
+    await foldPendingRuns(store, name)
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error
+  }
 }
 
 /** A path with a slash is no policy of the store. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
 import { isPolicyName } from '../policy/name.ts'
 import type { Store } from '../policy/store.ts'
+import { pendingRuns } from './pending.ts'
 
 /** What the compressed files of one policy may take together: the oldest run's go first. Bytes. */
 const MOST_KEPT = 256 << 20
@@ -63,9 +64,12 @@ export async function readEvents({ path, packed }: EventFile): Promise<Buffer> {
   return data.length === 0 ? data : gunzipSync(data) // it was removed meanwhile
 }
 
-/** Compresses the files of a run that is over. */
-export async function packEvents(store: Store, policy: string, run: string): Promise<void> {
-  const files = eventFiles(store, policy).filter((file) => file.run === run && !file.packed)
+/** Compresses the files of the runs that are over. */
+export async function packEvents(store: Store, policy: string): Promise<void> {
+  const unpacked = eventFiles(store, policy).filter(({ packed }) => !packed)
+  // Read in this order: the tracer makes a run's record before its events, and the record goes when it is in the policy.
+  const pending = new Set(pendingRuns(store, policy))
+  const files = unpacked.filter(({ run }) => !pending.has(run))
   if (files.length === 0) return
   const { gzipSync } = await import('node:zlib')
   for (const { path } of files) {

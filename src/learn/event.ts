@@ -53,12 +53,25 @@ export function isSound(event: Event): boolean {
   }
 }
 
-function isHello({ backend, detail, kernel, machine, tracerPid, tracerStart, bootId, started }: Event): boolean {
+function isHello({
+  backend,
+  detail,
+  kernel,
+  machine,
+  pid,
+  joining,
+  tracerPid,
+  tracerStart,
+  bootId,
+  started,
+}: Event): boolean {
   return (
     BACKENDS.some((known) => known === backend) &&
     (detail === undefined || RUN_DETAILS.some((known) => known === detail)) &&
     isText(kernel, 256) &&
     isText(machine, 64) &&
+    isCount(pid) &&
+    (joining === undefined || isCount(joining)) &&
     isCount(tracerPid) &&
     isCount(tracerStart) &&
     isText(bootId) &&

@@ -21,6 +21,9 @@ export interface Hello {
   readonly detail?: Run['detail']
   readonly kernel: string
   readonly machine: string
+  /** The container's init; with `joining`, the runtime that starts a program in the container. */
+  readonly pid: number
+  readonly joining?: number
   readonly tracerPid: number
   readonly tracerStart: number
   readonly bootId: string
