@@ -4,23 +4,6 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-/* From NUMBER as the kernel has it: ABI, and NUMBER in that ABI's numbering. */
-static void name_call(struct ebpf_code *code, const struct ebpf *ebpf) {
-  const struct arch_kernel *kernel = &arch_kernel;
-  if (ebpf->direct) ebpf_load(code, EBPF_32, BPF_REG_1, TASK, kernel->mode_offset);
-  else part_read_kernel(code, TASK, kernel->mode_offset);
-  ebpf_set(code, ABI, kernel->compat);
-  ebpf_if(code, BPF_JSET, BPF_REG_1, kernel->mode_compat, NAMED);
-  ebpf_set(code, ABI, kernel->native);
-  if (kernel->alternate >= 0) {
-    ebpf_if32(code, BPF_JSLT, NUMBER, kernel->alternate_bit, NAMED); /* negative numbers are nobody's: left as they are */
-    ebpf_set(code, ABI, kernel->alternate);
-    ebpf_do(code, BPF_ADD, NUMBER, -kernel->alternate_bit);
-  }
-  ebpf_label(code, NAMED);
-  ebpf_truncate(code, NUMBER);
-}
-
 /* The call as one number at CALL, and in r1. */
 static void join_call(struct ebpf_code *code) {
   ebpf_move(code, BPF_REG_1, ABI);
@@ -122,7 +105,7 @@ void program_enter(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_if(code, BPF_JEQ, BPF_REG_1, 0, OUT);
 
   ebpf_label(code, WATCHED);
-  name_call(code, ebpf);
+  part_name_call(code, ebpf);
   note_filters(code, ebpf);
   part_load_state(code, ebpf, BPF_REG_1, offsetof(struct ebpf_state, filtered));
   ebpf_if(code, BPF_JEQ, BPF_REG_1, 0, UNFILTERED);
@@ -186,7 +169,7 @@ void program_leave(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_store(code, EBPF_64, ROW, 0, BPF_REG_1);
   ebpf_jump(code, OUT);
   ebpf_label(code, KNOWN);
-  name_call(code, ebpf);
+  part_name_call(code, ebpf);
   join_call(code);
   ebpf_load(code, EBPF_64, BPF_REG_2, ROW, 0);
   ebpf_set(code, BPF_REG_3, EBPF_NO_CALL);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EBPF_CODE_MAX = 384, EBPF_LABELS_MAX = 32, EBPF_JUMPS_MAX = 64 };
+enum { EBPF_CODE_MAX = 896, EBPF_LABELS_MAX = 80, EBPF_JUMPS_MAX = 128 };
 
 struct ebpf_code {
   struct bpf_insn code[EBPF_CODE_MAX];
@@ -21,7 +21,7 @@ struct ebpf_code {
 };
 
 /* Sizes of loads and stores. */
-enum ebpf_size { EBPF_32 = BPF_W, EBPF_64 = BPF_DW };
+enum ebpf_size { EBPF_8 = BPF_B, EBPF_32 = BPF_W, EBPF_64 = BPF_DW };
 
 void ebpf_move(struct ebpf_code *code, int to, int from);
 void ebpf_set(struct ebpf_code *code, int to, int32_t value); /* sign-extended */

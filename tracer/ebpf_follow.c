@@ -45,6 +45,7 @@ static void begin_recording(struct watch *watch) {
   learn->recording = true;
   if (!procfs_exe(learn->init, learn->exe, sizeof learn->exe)) learn->exe[0] = 0;
   learn_line_exec(learn);
+  paths_executed(&learn->paths, NULL, learn->init);
   digest_start(&learn->digest, learn->init);
   watch->filtered = watch->filtered || procfs_status_number(learn->init, "Seccomp") != 0;
   if (watch->filtered) watch->ebpf->all_state->filtered = 1;
@@ -102,9 +103,13 @@ static void on_late_filter(struct watch *watch) {
 static void read_counts(struct watch *watch) {
   struct ebpf *ebpf = watch->ebpf;
   uint64_t before = watch->learn->record.distinct;
+  if (ebpf->reader && ebpf_pieces_read(ebpf, &watch->learn->paths)) watch->delay = 0;
   bool soon = ebpf_read(ebpf, &watch->learn->record, &watch->learn->combinations, false);
-  watch->delay = soon || watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
+  watch->delay = soon || watch->delay == 0 || watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
   if (watch->delay > LATEST) watch->delay = LATEST;
+  watch->learn->live->calls = ebpf_calls(ebpf);
+  watch->learn->live->lost = ebpf->all_state->lost_calls + ebpf->all_state->lost_tasks;
+  watch->learn->live->updated = live_now();
   if (ebpf->all_state->filtered && !watch->filtered) on_late_filter(watch);
   if (ebpf->all_state->lost_tasks > 0 && !watch->full) {
     watch->full = true;
@@ -126,8 +131,10 @@ static void wait_for_something(struct watch *watch) {
       {.fd = watch->signals, .events = POLLIN},
       {.fd = recording && !learn->init_ended ? watch->init : -1, .events = POLLIN},
       {.fd = learn->digest.child ? learn->digest.result : -1, .events = POLLIN},
+      /* While it is read every few milliseconds there is no need to be woken. */
+      {.fd = watch->ebpf->reader && watch->delay > SOONEST ? watch->ebpf->ring : -1, .events = POLLIN},
   };
-  if (poll(polls, 3, recording ? watch->delay : -1) < 0) return;
+  if (poll(polls, 4, recording ? watch->delay : -1) < 0) return;
   struct signalfd_siginfo info;
   while (read(watch->signals, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGTERM) watch->over = "terminated";
@@ -142,6 +149,7 @@ static void finish(struct watch *watch) {
   uint64_t calls, tasks;
   take_digest(watch, learn->init_ended ? DIGEST_PATIENCE : 0);
   if (learn->recording) ebpf_read(ebpf, &learn->record, &learn->combinations, true);
+  if (ebpf->reader) ebpf_pieces_finish(ebpf, &learn->paths);
   ebpf_misses(ebpf, &calls, &tasks);
   learn->born = ebpf->all_state->born;
   learn->lost_tasks += ebpf->all_state->lost_tasks + tasks;

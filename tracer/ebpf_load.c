@@ -1,6 +1,7 @@
 /* bpf(2): maps, programs, tracepoints. */
 #include "ebpf.h"
 #include "ebpf_code.h"
+#include "ebpf_layout.h"
 #include "procfs.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@ static const char *const tracepoints[EBPF_PROGRAMS] = {
     [EBPF_NEW_TASK] = "task_newtask",
     [EBPF_END_TASK] = "sched_process_exit",
     [EBPF_EXEC] = "sched_process_exec",
+    [EBPF_CAPTURE] = "sys_exit",
+    [EBPF_CAPTURE_EXEC] = "sched_process_exec",
 };
 
 /* The helpers that read kernel memory ask for a license that the kernel takes for compatible with its own
@@ -62,10 +65,19 @@ static bool create_argument_maps(struct ebpf *ebpf) {
   return ebpf->combinations >= 0 && ebpf->journal >= 0 && ebpf->wanted >= 0;
 }
 
+static bool create_capture_maps(struct ebpf *ebpf) {
+  size_t shapes = sizeof(struct ebpf_shape) * (EBPF_SLOTS + 1);
+  ebpf->shapes = create_map("oci_shapes", BPF_MAP_TYPE_ARRAY, 4, shapes, 1, BPF_F_MMAPABLE);
+  ebpf->pieces = create_map("oci_pieces", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ebpf_capture), ebpf->processors, 0);
+  ebpf->ring = create_map("oci_ring", BPF_MAP_TYPE_RINGBUF, 0, 0, EBPF_RING, 0);
+  return ebpf->shapes >= 0 && ebpf->pieces >= 0 && ebpf->ring >= 0;
+}
+
 static size_t counts_size(const struct ebpf *ebpf) { return sizeof(struct ebpf_counts) * rows(ebpf); }
 enum {
   JOURNAL_SIZE = sizeof(struct ebpf_combination) * COMBINATIONS_MOST,
   WANTED_SIZE = sizeof(struct ebpf_wanted) * EBPF_SLOTS,
+  SHAPES_SIZE = sizeof(struct ebpf_shape) * (EBPF_SLOTS + 1),
 };
 
 static void *map_one(int map, size_t size) {
@@ -81,10 +93,13 @@ static bool map_memory(struct ebpf *ebpf) {
   ebpf->all_counts = map_one(ebpf->counts, counts_size(ebpf));
   ebpf->all_state = map_one(ebpf->state, sizeof(struct ebpf_state));
   if (!ebpf->all_counts || !ebpf->all_state) return false;
-  if (ebpf->combinations < 0) return true;
-  ebpf->all_combinations = map_one(ebpf->journal, JOURNAL_SIZE);
-  ebpf->all_wanted = map_one(ebpf->wanted, WANTED_SIZE);
-  return ebpf->all_combinations && ebpf->all_wanted;
+  if (ebpf->combinations >= 0) {
+    ebpf->all_combinations = map_one(ebpf->journal, JOURNAL_SIZE);
+    ebpf->all_wanted = map_one(ebpf->wanted, WANTED_SIZE);
+    if (!ebpf->all_combinations || !ebpf->all_wanted) return false;
+  }
+  if (ebpf->layout) ebpf->all_shapes = map_one(ebpf->shapes, SHAPES_SIZE);
+  return !ebpf->layout || ebpf->all_shapes;
 }
 
 static int load(const struct ebpf *ebpf, enum ebpf_program which, pid_t init) {
@@ -133,7 +148,8 @@ static bool fail(char *reason, size_t size, const char *what) {
   return false;
 }
 
-static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, bool arguments, char *reason, size_t size) {
+static bool set_up(struct ebpf *ebpf, const struct ebpf_options *options, char *reason, size_t size) {
+  static struct ebpf_layout layout;
   if (!initial_pid_namespace()) {
     snprintf(reason, size, "the tracer is not in the host's pid namespace");
     return false;
@@ -142,15 +158,25 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, bool arguments
     snprintf(reason, size, "cannot read the number of processors from /sys");
     return false;
   }
-  if (!create_maps(ebpf, tasks) || (arguments && !create_argument_maps(ebpf))) return fail(reason, size, "cannot create a BPF map");
+  if (options->paths->wanted) {
+    if (!ebpf_layout_find(&layout)) {
+      snprintf(reason, size, "the kernel does not say where it has the names of files (/sys/kernel/btf/vmlinux)");
+      return false;
+    }
+    ebpf->layout = &layout;
+  }
+  bool arguments = options->combinations->wanted;
+  if (!create_maps(ebpf, options->tasks) || (arguments && !create_argument_maps(ebpf)) || (ebpf->layout && !create_capture_maps(ebpf)))
+    return fail(reason, size, "cannot create a BPF map");
   if (!map_memory(ebpf)) return fail(reason, size, "cannot map a BPF map into memory");
   /* Without BTF the kernel refuses programs that read its structures directly; the helper is slower. */
   ebpf->direct = true;
   for (int i = 0; i < EBPF_PROGRAMS; i++) {
-    ebpf->programs[i] = load(ebpf, i, init);
+    if ((i == EBPF_CAPTURE || i == EBPF_CAPTURE_EXEC) && !ebpf->layout) continue;
+    ebpf->programs[i] = load(ebpf, i, options->init);
     if (ebpf->programs[i] < 0 && i == EBPF_ENTER) {
       ebpf->direct = false;
-      ebpf->programs[i] = load(ebpf, i, init);
+      ebpf->programs[i] = load(ebpf, i, options->init);
     }
     char what[64];
     snprintf(what, sizeof what, "cannot load the program for %s", tracepoints[i] ? tracepoints[i] : "adoption");
@@ -160,9 +186,10 @@ static bool set_up(struct ebpf *ebpf, pid_t init, uint32_t tasks, bool arguments
   for (int i = EBPF_PROGRAMS - 1; i >= 0; i--) {
     char what[64];
     snprintf(what, sizeof what, "cannot attach to tracepoint %s", tracepoints[i] ? tracepoints[i] : "");
-    if (tracepoints[i] && !attach(ebpf, i)) return fail(reason, size, what);
+    if (tracepoints[i] && ebpf->programs[i] >= 0 && !attach(ebpf, i)) return fail(reason, size, what);
   }
-  return ebpf_self_test(ebpf, reason, size);
+  if (!ebpf_self_test(ebpf, reason, size)) return false;
+  return !ebpf->layout || ebpf_pieces_open(ebpf, options->paths) || fail(reason, size, "cannot map a BPF ring into memory");
 }
 
 void ebpf_want(struct ebpf *ebpf, const struct arch_call *call, uint8_t mask) {
@@ -196,11 +223,12 @@ static void want_all(struct ebpf *ebpf, const struct combinations *combinations)
   }
 }
 
-bool ebpf_open(struct ebpf *ebpf, pid_t init, uint32_t tasks, const struct combinations *wanted, char *reason, size_t size) {
-  *ebpf = (struct ebpf){.tasks = -1, .counts = -1, .odd = -1, .state = -1, .combinations = -1, .journal = -1, .wanted = -1};
+bool ebpf_open(struct ebpf *ebpf, const struct ebpf_options *options, char *reason, size_t size) {
+  *ebpf = (struct ebpf){.tasks = -1, .counts = -1, .odd = -1, .state = -1, .combinations = -1, .journal = -1, .wanted = -1,
+                        .shapes = -1, .pieces = -1, .ring = -1};
   for (int i = 0; i < EBPF_PROGRAMS; i++) ebpf->programs[i] = ebpf->links[i] = -1;
-  if (set_up(ebpf, init, tasks, wanted->wanted, reason, size)) {
-    want_all(ebpf, wanted);
+  if (set_up(ebpf, options, reason, size)) {
+    want_all(ebpf, options->combinations);
     return true;
   }
   ebpf_close(ebpf);
@@ -219,7 +247,9 @@ void ebpf_close(struct ebpf *ebpf) {
   unmap_one(ebpf->all_state, sizeof(struct ebpf_state));
   unmap_one(ebpf->all_combinations, JOURNAL_SIZE);
   unmap_one(ebpf->all_wanted, WANTED_SIZE);
-  int *maps[] = {&ebpf->tasks, &ebpf->counts, &ebpf->odd, &ebpf->state, &ebpf->combinations, &ebpf->journal, &ebpf->wanted};
+  unmap_one(ebpf->all_shapes, SHAPES_SIZE);
+  int *maps[] = {&ebpf->tasks, &ebpf->counts, &ebpf->odd, &ebpf->state, &ebpf->combinations, &ebpf->journal, &ebpf->wanted,
+                 &ebpf->shapes, &ebpf->pieces, &ebpf->ring};
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) close_one(maps[i]);
 }
 

@@ -63,6 +63,22 @@ void part_read_kernel(struct ebpf_code *code, int base, int offset) {
   ebpf_load(code, EBPF_32, BPF_REG_1, BPF_REG_10, SCRATCH);
 }
 
+void part_name_call(struct ebpf_code *code, const struct ebpf *ebpf) {
+  const struct arch_kernel *kernel = &arch_kernel;
+  if (ebpf->direct) ebpf_load(code, EBPF_32, BPF_REG_1, TASK, kernel->mode_offset);
+  else part_read_kernel(code, TASK, kernel->mode_offset);
+  ebpf_set(code, ABI, kernel->compat);
+  ebpf_if(code, BPF_JSET, BPF_REG_1, kernel->mode_compat, NAMED);
+  ebpf_set(code, ABI, kernel->native);
+  if (kernel->alternate >= 0) {
+    ebpf_if32(code, BPF_JSLT, NUMBER, kernel->alternate_bit, NAMED); /* negative numbers are nobody's: left as they are */
+    ebpf_set(code, ABI, kernel->alternate);
+    ebpf_do(code, BPF_ADD, NUMBER, -kernel->alternate_bit);
+  }
+  ebpf_label(code, NAMED);
+  ebpf_truncate(code, NUMBER);
+}
+
 void part_slot(struct ebpf_code *code) {
   ebpf_move(code, BPF_REG_1, ABI);
   ebpf_do(code, BPF_LSH, BPF_REG_1, 10);
@@ -87,6 +103,12 @@ bool ebpf_write_program(enum ebpf_program which, const struct ebpf *ebpf, pid_t 
       break;
     case EBPF_EXEC:
       program_exec(code, ebpf, init);
+      break;
+    case EBPF_CAPTURE:
+      program_capture(code, ebpf);
+      break;
+    case EBPF_CAPTURE_EXEC:
+      program_capture_exec(code, ebpf);
       break;
     default:
       program_adopt(code, ebpf);

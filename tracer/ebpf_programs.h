@@ -15,6 +15,9 @@ enum { TASK_KEY = -8, SCRATCH = -16, CALL = -24, ZEROS = -40, REGS = -48, WANTED
 enum label {
   OUT = 1, LOST, FIRST, NAMED, ODD, ODD_FOUND, COMPAT, FILTER, NO_FILTER, WATCHED, MISS, UNFILTERED, KNOWN, COUNT, FULL,
   UNWATCHED, FRESH, WITH_ARGUMENTS, COMPAT_ARGUMENTS, GATHERED, TOO_MANY, NEW_ARGUMENTS, ARGUMENTS_DONE,
+  STEPS, STEPS_DONE, NO_CONDITION, TEXT, KERNEL_TEXT, NO_TEXT, LINK, ROOT, WORKING, DESCRIPTOR, OPENED, EXECUTED, WALK, CROSS, NO_LINK, BYTES,
+  BYTES_AT, ADDRESS, ADDRESS_AT, HEADERS, NARROW_HEADERS, HEADER, NARROW_HEADER, HEADER_READ, NARROW_READ, SOCKETCALL,
+  SOCKETCALL_MESSAGES, EMIT, EMITTED,
 };
 
 void part_add_to_state(struct ebpf_code *code, const struct ebpf *ebpf, size_t field, int32_t value);
@@ -36,6 +39,9 @@ void part_copy_kernel(struct ebpf_code *code, int to, int size, int base, int of
 /* r1 = the four bytes at base + offset in kernel memory, or go LOST. */
 void part_read_kernel(struct ebpf_code *code, int base, int offset);
 
+/* From NUMBER as the kernel has it: ABI, and NUMBER in that ABI's numbering. TASK is the current task. Goes LOST. */
+void part_name_call(struct ebpf_code *code, const struct ebpf *ebpf);
+
 /* r1 = the call's slot; NUMBER is less than RECORD_NUMBERS. */
 void part_slot(struct ebpf_code *code);
 
@@ -49,5 +55,7 @@ void program_new_task(struct ebpf_code *code, const struct ebpf *ebpf);
 void program_end_task(struct ebpf_code *code, const struct ebpf *ebpf);
 void program_exec(struct ebpf_code *code, const struct ebpf *ebpf, pid_t init);
 void program_adopt(struct ebpf_code *code, const struct ebpf *ebpf);
+void program_capture(struct ebpf_code *code, const struct ebpf *ebpf);
+void program_capture_exec(struct ebpf_code *code, const struct ebpf *ebpf);
 
 #endif

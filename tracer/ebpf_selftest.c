@@ -71,7 +71,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
       {{native, SYS_getpgid}, 0, 1}, {{native, SYS_exit_group}, compat && arch_samples_end ? 1 : 2, 0},
   };
   int count = 5;
-  uint64_t total = 0, sum = 0, denied;
+  uint64_t total = 0, sum, denied;
   for (int i = 0; i < arch_sample_count; i++) {
     bool there = compat || arch_samples[i].abi != arch_kernel.compat;
     expected[count++] = (struct expected){arch_samples[i], there + (i == 0), 0};
@@ -85,9 +85,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
              (unsigned long long)denied, (unsigned long long)expected[i].count, (unsigned long long)expected[i].denied);
     return false;
   }
-  for (unsigned i = 0; i <= ebpf->processors + EBPF_DENIED; i++) {
-    for (int slot = 0; slot < EBPF_SLOTS; slot++) sum += ebpf->all_counts[i].slots[slot] & ~EBPF_ARGUMENTS;
-  }
+  sum = ebpf_calls(ebpf);
   const volatile struct ebpf_state *state = ebpf->all_state;
   if (sum == total && state->live == 0 && state->born == 2 && state->lost_calls == 0 && state->lost_tasks == 0) return true;
   snprintf(reason, size, "self-test: %llu calls in place of %llu, %llu of %llu tasks live", (unsigned long long)sum,

@@ -151,8 +151,10 @@ static void add_ebpf(struct text *text) {
   struct ebpf ebpf;
   char reason[256];
   static struct combinations combinations; /* large */
+  static struct paths paths;
   combinations.wanted = true; /* of no call, but it is tried whether they could be had */
-  bool good = ebpf_open(&ebpf, getpid(), EBPF_TASKS, &combinations, reason, sizeof reason);
+  struct ebpf_options options = {.init = getpid(), .tasks = EBPF_TASKS, .combinations = &combinations, .paths = &paths};
+  bool good = ebpf_open(&ebpf, &options, reason, sizeof reason);
   text_format(text, ",\"ebpf\":%s", good ? "true" : "false");
   if (good) {
     ebpf_close(&ebpf);

@@ -8,10 +8,35 @@
 
 enum { PAGE = 4096 /* the smallest page of any machine; a larger one only makes for more pieces */ };
 
+static const struct tracee_capture *captured;
+
+void tracee_use(const struct tracee_capture *capture) { captured = capture; }
+
+/* The last one counts, as memory may have changed. */
+static size_t read_captured(uint64_t address, void *buffer, size_t size) {
+  for (unsigned i = captured->memories; i-- > 0;) {
+    uint64_t begin = captured->memory[i].address, length = captured->memory[i].length;
+    if (address < begin || address - begin >= length) continue;
+    if (size > length - (address - begin)) size = length - (address - begin);
+    memcpy(buffer, captured->memory[i].data + (address - begin), size);
+    return size;
+  }
+  return 0;
+}
+
+static bool link_captured(const char *name, char text[TRACEE_PATH_MAX]) {
+  for (unsigned i = 0; i < captured->links; i++) {
+    if (strcmp(captured->link[i].name, name) != 0) continue;
+    return snprintf(text, TRACEE_PATH_MAX, "%s", captured->link[i].path) < TRACEE_PATH_MAX;
+  }
+  return false;
+}
+
 /* One piece for each page: process_vm_readv(2) transfers whole pieces only. */
 size_t tracee_read(pid_t tid, uint64_t address, void *buffer, size_t size) {
   enum { PIECES = 8 };
   size_t done = 0;
+  if (captured) return read_captured(address, buffer, size);
   while (done < size) {
     struct iovec there[PIECES], here = {(char *)buffer + done, 0};
     unsigned pieces = 0;
@@ -44,6 +69,7 @@ enum tracee_string tracee_path(pid_t tid, uint64_t address, char text[TRACEE_PAT
 
 bool tracee_link(pid_t tid, const char *name, char text[TRACEE_PATH_MAX]) {
   char path[64];
+  if (captured) return link_captured(name, text);
   snprintf(path, sizeof path, "/proc/%d/%s", tid, name);
   ssize_t length = readlink(path, text, TRACEE_PATH_MAX);
   if (length < 0 || length >= TRACEE_PATH_MAX) return false;

@@ -9,6 +9,22 @@
 
 enum { TRACEE_PATH_MAX = 4096 /* PATH_MAX of <linux/limits.h>: with the NUL, what the kernel takes of a path */ };
 
+/* What was captured of a task when its call ended, in place of the task itself: these functions look there until they are given NULL. */
+enum { TRACEE_MEMORY = 32, TRACEE_LINKS = 4 };
+struct tracee_capture {
+  unsigned memories, links;
+  struct {
+    uint64_t address;
+    const char *data;
+    size_t length;
+  } memory[TRACEE_MEMORY]; /* a string has its NUL, unless it is too long */
+  struct {
+    char name[16]; /* as of tracee_link() */
+    const char *path;
+  } link[TRACEE_LINKS];
+};
+void tracee_use(const struct tracee_capture *capture);
+
 /* Read up to `size` bytes. Returns how many could be read before the first page that cannot. */
 size_t tracee_read(pid_t tid, uint64_t address, void *buffer, size_t size);
 

@@ -33,7 +33,4 @@ export function commentLines(comments: readonly string[], indent: string): strin
   return comments.map((comment) => `${indent}# ${comment}\n`).join('')
 }
 
-/** "1 run", "2 runs". */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
-}
+export { count } from '../count.ts'

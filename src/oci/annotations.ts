@@ -4,7 +4,7 @@ import { isPolicyName, NAME_RULE } from '../policy/name.ts'
 
 export const MODES = ['learn', 'enforce'] as const
 export const ACTIONS = ['errno', 'kill', 'log'] as const
-export const DETAILS = ['names', 'args', 'paths'] as const
+export const DETAILS = ['names', 'args', 'paths', 'events'] as const
 
 export type Mode = (typeof MODES)[number]
 export type ViolationAction = (typeof ACTIONS)[number]
@@ -17,7 +17,8 @@ export interface Request {
   readonly action?: ViolationAction
 }
 
-const PREFIX = 'io.sandbox.'
+/** Every key that begins like this is our own. */
+export const PREFIX = 'io.sandbox.'
 /** How much learning records. */
 export const DETAIL = `${PREFIX}detail`
 

@@ -51,15 +51,19 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
-  const hook = ownHook('enforce', config)
   const poststop = request.atEnd
   // A manifest in a hooks directory may have put its hook there already: one of them is enough, and two would not let each other attach.
-  const base = { annotations, enforced: true, alike: request.method === 'exec' ? [hook] : [] }
+  const base = { annotations, enforced: true, alike: request.method === 'exec' ? enforceHooks(config) : [] }
   const helper = (filters: readonly string[], ...options: string[]) => ({
     path: tracerPath(),
     args: ['oci-sandbox-tracer', 'enforce', '--state', ...options, ...tracerArguments({ ...settings, filters })],
   })
-  const hooks = (early: Hook) => ({ createRuntime: mayTrace() ? [early] : [], poststop })
+  // What the runtime loads itself: the helper looks at it, where it may.
+  const verified = (filters: readonly string[], how: 'present' | 'within') => {
+    if (mayTrace()) return { createRuntime: [helper(filters, '--install', how)], poststop }
+    noteUnverified(request)
+    return { createRuntime: [], poststop }
+  }
   switch (request.method) {
     case 'exec': {
       const filters = request.keep(await filterOf(store, decision.policy, decision.action))
@@ -70,7 +74,7 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       const wanted = { ...decision, runtimeCalls: ownCalls(request, 'linux.seccomp') }
       const seccomp = bundleSeccomp(store, wanted, request.seccomp) as unknown as ConfigJson
       const limit = mayTrace() ? request.keep(await bundleLimit(store, wanted)) : []
-      return { ...base, seccomp, hooks: hooks(helper(limit, '--install', 'within')) }
+      return { ...base, seccomp, hooks: verified(limit, 'within') }
     }
     case 'crun-bpf': {
       const { crunFilter } = await import('../enforce/crun-bpf.ts')
@@ -81,10 +85,15 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       return {
         ...base,
         crunBpf: data,
-        hooks: hooks(helper(filters, '--install', 'present')),
+        hooks: verified(filters, 'present'),
       }
     }
   }
+}
+
+function noteUnverified({ decision, settings, container }: ChangeRequest): void {
+  const message = `policy ${decision.policy} is loaded by the runtime; whether it was cannot be seen, as this process may not trace others (CAP_SYS_PTRACE)`
+  appendJournal(settings.store, { event: 'unverified', container, message }, settings.logLevel)
 }
 
 /** Says in the journal where they are from. Throws STORE_UNSAFE. */
@@ -99,6 +108,15 @@ function ownCalls(request: ChangeRequest, where: string): readonly string[] {
 /** The hook as the manifests have it too. */
 function ownHook(name: 'learn' | 'enforce', config: string | undefined): Hook {
   const [path, ...script] = selfCommand()
-  const options = config === undefined ? [] : ['--config', config]
-  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...options] }
+  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...configOption(config)] }
+}
+
+/** As the manifests have it, and as those of earlier releases had it. */
+function enforceHooks(config: string | undefined): Hook[] {
+  const args = ['oci-sandbox-tracer', 'hook', 'enforce', ...configOption(config)]
+  return [{ path: tracerPath(), args }, ownHook('enforce', config)]
+}
+
+function configOption(config: string | undefined): string[] {
+  return config === undefined ? [] : ['--config', config]
 }

@@ -16,10 +16,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { unmountBelow } from './mounts.ts'
+import { settled } from './processes.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const OCI_SANDBOX = join(ROOT, 'dist/oci-sandbox')
@@ -93,11 +94,15 @@ export class Sandbox {
     const sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'oci-sandbox-test-')))
     // conmon cleans up after a container once `podman run` has returned: what it writes meanwhile makes a removal fail with ENOTEMPTY.
     t.teardown(async () => {
+      await settled(sandbox.config)
       await unmountBelow(sandbox.directory)
       rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     })
     // The shim's note about the runtime of this configuration.
     t.teardown(() => rmSync(join('/run/oci-sandbox/runtimes', sandbox.directory), { recursive: true, force: true }))
+    t.teardown(() => {
+      for (const path of sandbox.remembered()) rmSync(path, { force: true })
+    })
     t.teardown(() => {
       for (const name of sandbox.kept())
         rmSync(join('/run/oci-sandbox/containers', name), { recursive: true, force: true })
@@ -118,10 +123,11 @@ export class Sandbox {
     return sandbox
   }
 
-  /** A hook of ours with the sandbox's configuration. */
+  /** A hook of ours with the sandbox's configuration, as the manifests have it. */
   hook(name: 'learn' | 'enforce', more: object = {}) {
-    const args = ['oci-sandbox', 'hook', name, '--config', this.config]
-    return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], ...more }
+    const path = name === 'enforce' ? TRACER : OCI_SANDBOX
+    const env = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...(name === 'enforce' ? [] : ['BUN_JSC_useJIT=0'])]
+    return { path, args: [basename(path), 'hook', name, '--config', this.config], env, ...more }
   }
 
   /** A program that is the shim with the sandbox's configuration: what an engine is given as its runtime. */
@@ -184,8 +190,11 @@ export class Sandbox {
     return resultOf(await execa('runc', this.runcArgs(...args), { reject: false, stdin: 'ignore' }))
   }
 
+  /** To its end, and to the end of what the learn hook has left behind. */
   async run(container: Container): Promise<Result> {
-    return await this.runc('run', '--bundle', this.bundle(container), this.newId())
+    const result = await this.runc('run', '--bundle', this.bundle(container), this.newId())
+    if (container.mode === 'learn') await settled(this.config)
+    return result
   }
 
   /** oci-sandbox-runtime in the place of runc. */
@@ -218,6 +227,21 @@ export class Sandbox {
         return false
       }
     })
+  }
+
+  /** The records of decisions that the enforce hook has kept with this configuration. */
+  remembered(): string[] {
+    const directory = '/run/oci-sandbox/decisions'
+    if (!existsSync(directory)) return []
+    return readdirSync(directory)
+      .map((name) => join(directory, name))
+      .filter((path) => {
+        try {
+          return readFileSync(path, 'utf8').includes(`\nconfig ${this.config}\n`)
+        } catch {
+          return false
+        }
+      })
   }
 
   /** oci-sandbox with the sandbox's configuration. */

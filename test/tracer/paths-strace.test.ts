@@ -212,7 +212,11 @@ function factsOfLines(lines: Line[]): Facts {
 t.test('real programs: the same facts as strace', async (t) => {
   const programs = { args: ['/bin/busybox', 'env', 'PATH=/usr/bin:/bin', '/usr/bin/sh', '-c', SCRIPT] }
   const capabilities = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE', 'CAP_MKNOD', 'CAP_SYS_PTRACE']
-  const learned = await makeBundle(t, { ...programs, capabilities, hook: [...learnHook, '--paths', String(TRACER_PATHS.x64)] })
+  const learned = await makeBundle(t, {
+    ...programs,
+    capabilities,
+    hook: [...learnHook, '--paths', String(TRACER_PATHS.x64)],
+  })
   const traced = await makeBundle(t, {
     args: ['/usr/bin/strace', '-f', '-y', '-s', '4096', '-o', '/tmp/strace', ...programs.args],
     capabilities,

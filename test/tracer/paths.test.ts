@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import t from 'tap'
 import { TRACER_PATHS } from '../../src/generated/tracer-paths.ts'
 import { eventsOf, type Line, learnHook, makeBundle, noProcessOf, readLines, run } from './harness.ts'
-import { ADAPTIVE, knownFile, learn, SYSCALL, TRACE } from './ways.ts'
+import { ADAPTIVE, knownFile, learn, NOT_EBPF, SYSCALL, TRACE } from './ways.ts'
 
 const PATHS = ['--paths', String(TRACER_PATHS.x64)]
 const CAPABILITIES = ['CAP_SYS_CHROOT', 'CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE']
@@ -88,10 +88,12 @@ const endpoints = (port: string, socketcall: boolean): string[] =>
 
 const ways = async (t: Parameters<typeof knownFile>[0]): Promise<Record<string, string[]>> => ({
   'ptrace-syscall': SYSCALL,
+  ebpf: ['--backend', 'ebpf'],
   'ptrace-trace': TRACE,
   'ptrace-adaptive': [...ADAPTIVE, '--allow-no-new-privs'],
   // Calls that name something are watched, whatever the list says; so are sends that have an address.
   'ptrace-known': [
+    ...NOT_EBPF,
     '--known',
     await knownFile(t, ['x86_64:0', 'x86_64:1', 'x86_64:257', 'x86_64:44', 'x86:5', 'x86:3']),
   ],

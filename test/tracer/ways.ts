@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import {
   type BundleOptions,
   eventsOf,
+  finishedLines,
   type Line,
   learnHookWith,
   makeBundle,
-  readLines,
   run,
   type Teardown,
   temporary,
@@ -17,7 +17,7 @@ import {
 export const learn = async (t: Teardown, way: string[], options: BundleOptions) => {
   const bundle = await makeBundle(t, { ...options, hook: [...learnHookWith('auto'), ...way] })
   const result = await run(bundle)
-  const lines = await readLines(bundle.output)
+  const lines = await finishedLines(bundle.output) // with eBPF nobody holds the container back
   return { bundle, result, lines, finish: lines.at(-1) ?? {} }
 }
 
