@@ -11,7 +11,10 @@ import { requireHook } from '../src/oci/bundle.ts'
 import { type HookContext, initPid } from './context.ts'
 
 /** Returns the hook's exit code. `config`: the host configuration's path, if it is not the usual one. */
-export function learn({ settings, state, store, decision }: HookContext, config: string | undefined): number {
+export async function learn(
+  { settings, state, store, decision }: HookContext,
+  config: string | undefined,
+): Promise<number> {
   switch (decision.kind) {
     case 'pass':
       break
@@ -27,7 +30,7 @@ export function learn({ settings, state, store, decision }: HookContext, config:
       } else {
         const pid = initPid(state, 'learn')
         const { setNoNewPrivileges, learn } = settings
-        startLearning(store, {
+        await startLearning(store, {
           ...decision,
           container: state.id,
           pid,

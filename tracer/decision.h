@@ -19,7 +19,7 @@
 #define DECISION_H
 
 #include "filters.h"
-#include "identity.h"
+#include "trust.h"
 #include "journal.h"
 #include "question.h"
 

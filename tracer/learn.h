@@ -5,6 +5,7 @@
 #include "allow.h"
 #include "combinations.h"
 #include "digest.h"
+#include "events.h"
 #include "join.h"
 #include "live.h"
 #include "paths.h"
@@ -51,6 +52,7 @@ struct learn {
   volatile struct live *live;
   struct combinations combinations;
   struct paths paths;
+  struct events events;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */

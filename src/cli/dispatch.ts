@@ -8,6 +8,7 @@ import { compile } from './compile.ts'
 import { completion } from './completion/command.ts'
 import { disassemble } from './disassemble.ts'
 import { doctor } from './doctor.ts'
+import { events } from './events.ts'
 import { explain } from './explain.ts'
 import { importCommand } from './import.ts'
 import { install, uninstall } from './install.ts'
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   learnCommand,
   report,
   top,
+  events,
   importCommand,
   compile,
   explain,

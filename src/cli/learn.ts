@@ -54,7 +54,13 @@ export const learnCommand: Command = {
     let run: string
     try {
       const { setNoNewPrivileges, learn } = settings
-      run = startLearning(store, { policy: name, pid: held.pid, detail, backend: learn.backend, setNoNewPrivileges })
+      run = await startLearning(store, {
+        policy: name,
+        pid: held.pid,
+        detail,
+        backend: learn.backend,
+        setNoNewPrivileges,
+      })
     } catch (error) {
       held.cancel()
       throw error

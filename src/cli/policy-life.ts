@@ -1,5 +1,5 @@
 /** policy merge, rename and rm. */
-import { readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SandboxError } from '../errors.ts'
 import { failed } from '../host/files.ts'
@@ -57,6 +57,7 @@ export const policyRename: Command = {
     })
     // Both are there until here: a power failure doubles a policy rather than lose it.
     for (const file of store.runFiles(from)) renameSync(join(store.runs(from), file), join(store.runs(to), file))
+    if (existsSync(store.events(from))) renameSync(store.events(from), store.events(to))
     remove(store, from)
     return 0
   },
@@ -120,7 +121,8 @@ function exists(name: string): SandboxError {
 function remove(store: Store, name: string): void {
   const directory = store.directory(name)
   try {
-    for (const file of readdirSync(directory)) if (file !== 'runs') rmSync(join(directory, file), { force: true })
+    for (const file of readdirSync(directory))
+      if (file !== 'runs') rmSync(join(directory, file), { recursive: true, force: true })
     if (store.runFiles(name).length === 0) {
       rmSync(store.runs(name), { recursive: true, force: true })
       rmdirSync(directory)

@@ -17,7 +17,7 @@ export const BACKENDS: readonly Run['backend'][] = [
   'ptrace-syscall',
   'ptrace-trace',
 ]
-export const RUN_DETAILS: readonly Run['detail'][] = ['names', 'args', 'paths']
+export const RUN_DETAILS: readonly Run['detail'][] = ['names', 'args', 'paths', 'events']
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const SHA256 = /^[0-9a-f]{64}$/
@@ -41,6 +41,8 @@ export function isSound(event: Event): boolean {
       return isCall(event) && isCombination(event)
     case 'finish':
       return isFinish(event)
+    case 'events':
+      return [event.written, event.dropped, event.failed].every(isCount)
     case 'file':
     case 'endpoint':
     case 'execute':

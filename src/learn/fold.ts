@@ -1,5 +1,5 @@
 /** Records of runs -> the policy in the store. */
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
@@ -37,7 +37,8 @@ export async function foldRuns(
     let policy = stored
     for (const run of pendingRuns(store, name)) {
       const note = readNote(store, name, run)
-      const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
+      const abandoned = () => note !== undefined || isOld(join(store.runs(name), run + RECORD))
+      const trace = endedTrace(() => readRecord(store, name, run), abandoned)
       if (trace === undefined) continue
       const whole = holdsKnown(policy, trace.known, table) ? trace : { ...trace, damage: UNWATCHED }
       const made = policyOfRun(name, run, whole, note ?? {}, table)
@@ -58,6 +59,14 @@ export async function foldRuns(
       if (message !== undefined) appendJournal(store.root, { event: 'learned', container, message }, store.logLevel)
     }
   })
+  await packAll(store, name)
+}
+
+/** Compresses the events of every run that is over; not under the lock, as others need not wait for it. */
+async function packAll(store: Store, name: string): Promise<void> {
+  if (!existsSync(store.events(name))) return
+  const { packEvents } = await import('./event-files.ts')
+  await packEvents(store, name)
 }
 
 /** For the next run. */
@@ -101,13 +110,21 @@ function readNote(store: Store, name: string, run: string): Note | undefined {
   return text === undefined ? undefined : decodeNote(text)
 }
 
-/** The trace of a run that is over; undefined while its tracer lives. */
-function endedTrace(read: () => Trace | undefined, noted: boolean): Trace | undefined {
+/** Longer than any runtime waits for its hooks. */
+const HOOK_PATIENCE_MS = 3_600_000
+
+function isOld(path: string): boolean {
+  const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  return changed !== undefined && changed < Date.now() - HOOK_PATIENCE_MS
+}
+
+/** The trace of a run that is over; undefined while its tracer lives. `abandoned`: no hook will write more of it. */
+function endedTrace(read: () => Trace | undefined, abandoned: () => boolean): Trace | undefined {
   const trace = read()
   if (trace === undefined || trace.finish !== undefined) return trace
   // The tracer's first line is missing. With a note it once was there (start.ts): the record is damaged. Without one, the hook is
-  // still at work.
-  if (trace.hello === undefined) return noted ? trace : undefined
+  // still at work, or was when power failed.
+  if (trace.hello === undefined) return abandoned() ? trace : undefined
   if (isRunning(trace.hello)) return undefined
   // Read again: the tracer may have written its last lines and ended after the first reading.
   return read()

@@ -100,14 +100,19 @@ export function ofLowHalf(comparison: Comparison): Comparison[] {
   if (op === 'masked==') return [{ ...comparison, mask: encodeUint64(decodeUint64(mask ?? 0) & LOW) }]
   if (op === '==') return [{ index, op: 'masked==', value, mask: encodeUint64(LOW) }]
   const operand = decodeUint64(value)
+  const whole = { from: 0n, to: LOW, mask: LOW }
   const interval = intervalOf(comparison, 32)
-  const other = [
-    { from: 0n, to: operand - 1n },
-    { from: operand + 1n, to: LOW },
-  ]
-  return (interval === undefined ? other : [interval])
+  const parts =
+    interval === undefined
+      ? [
+          { ...whole, to: operand - 1n },
+          { ...whole, from: operand + 1n },
+        ]
+      : [interval]
+  return parts
+    .map((part) => ({ ...part, to: part.to < LOW ? part.to : LOW, whole: false }))
     .filter(({ from, to }) => from <= to)
-    .map(({ from, to }) => betweenComparison(index, { from, to, mask: LOW, whole: false }))
+    .map((part) => betweenComparison(index, part))
 }
 
 /** The same for rules. */

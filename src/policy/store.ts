@@ -3,6 +3,7 @@
  *
  *   STORE/policies/NAME/policy.json   the policy
  *   STORE/policies/NAME/runs/         records of runs that are not in it yet, as the tracer writes them
+ *   STORE/policies/NAME/events/       each call of runs with io.sandbox.detail=events
  *   STORE/policies/NAME/lock          held by whoever changes policy.json
  *   STORE/cache/                      compiled filters
  *   STORE/journal.ndjson              refusals, and what became of each enforced container
@@ -40,6 +41,11 @@ export class Store {
 
   runs(name: string): string {
     return join(this.directory(name), 'runs')
+  }
+
+  /** Where runs with io.sandbox.detail=events leave each call (learn/event-files.ts). */
+  events(name: string): string {
+    return join(this.directory(name), 'events')
   }
 
   /** Makes the directories of a policy, and checks those that were there. */

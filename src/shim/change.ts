@@ -58,7 +58,12 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
     path: tracerPath(),
     args: ['oci-sandbox-tracer', 'enforce', '--state', ...options, ...tracerArguments({ ...settings, filters })],
   })
-  const hooks = (early: Hook) => ({ createRuntime: mayTrace() ? [early] : [], poststop })
+  // What the runtime loads itself: the helper looks at it, where it may.
+  const verified = (filters: readonly string[], how: 'present' | 'within') => {
+    if (mayTrace()) return { createRuntime: [helper(filters, '--install', how)], poststop }
+    noteUnverified(request)
+    return { createRuntime: [], poststop }
+  }
   switch (request.method) {
     case 'exec': {
       const filters = request.keep(await filterOf(store, decision.policy, decision.action))
@@ -69,7 +74,7 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       const wanted = { ...decision, runtimeCalls: ownCalls(request, 'linux.seccomp') }
       const seccomp = bundleSeccomp(store, wanted, request.seccomp) as unknown as ConfigJson
       const limit = mayTrace() ? request.keep(await bundleLimit(store, wanted)) : []
-      return { ...base, seccomp, hooks: hooks(helper(limit, '--install', 'within')) }
+      return { ...base, seccomp, hooks: verified(limit, 'within') }
     }
     case 'crun-bpf': {
       const { crunFilter } = await import('../enforce/crun-bpf.ts')
@@ -80,10 +85,15 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       return {
         ...base,
         crunBpf: data,
-        hooks: hooks(helper(filters, '--install', 'present')),
+        hooks: verified(filters, 'present'),
       }
     }
   }
+}
+
+function noteUnverified({ decision, settings, container }: ChangeRequest): void {
+  const message = `policy ${decision.policy} is loaded by the runtime; whether it was cannot be seen, as this process may not trace others (CAP_SYS_PTRACE)`
+  appendJournal(settings.store, { event: 'unverified', container, message }, settings.logLevel)
 }
 
 /** Says in the journal where they are from. Throws STORE_UNSAFE. */

@@ -1,6 +1,7 @@
 /** Learning on arm64. */
 import type { Test } from 'tap'
 import { TRACER_ARGUMENTS } from '../../src/generated/tracer-arguments.ts'
+import { TRACER_PATHS } from '../../src/generated/tracer-paths.ts'
 import type { Boot, Step } from './machine.ts'
 import { callsOf, countsOf, eventsOf, KNOWN, linesOf, type Programs, stepOf, WAYS, withoutRacy } from './programs.ts'
 
@@ -18,7 +19,14 @@ export async function testLearning(t: Test, programs: Programs, boot: Boot): Pro
   for (const way of ['syscall', 'ebpf'] as const)
     commands[`untraced ${way}`] = learn(WAYS[way].options, '-', 'untraced')
   for (const way of ['syscall', 'trace'] as const) commands[`killed ${way}`] = learn(WAYS[way].options, 'K', 'spin')
-  commands.arguments = learn(`--arguments ${TRACER_ARGUMENTS.arm64},aarch64:64:5`, '-', 'exact')
+  for (const way of ['syscall', 'ebpf'] as const) {
+    const wanted = `--arguments ${TRACER_ARGUMENTS.arm64},aarch64:64:5,arm:4:5`
+    for (const program of ['exact', 'arm'])
+      commands[`arguments ${program} ${way}`] = learn(`${WAYS[way].options} ${wanted}`, '-', program)
+  }
+  for (const way of ['syscall', 'trace'] as const)
+    commands[`paths ${way}`] = learn(`${WAYS[way].options} --paths ${TRACER_PATHS.arm64}`, '-', 'opens')
+  commands.calibrate = '/bin/runtime fS /bin/exact -- /bin/tracer calibrate --state --output /tmp/output'.split(' ')
   const steps = await boot({}, commands)
   const step = (name: string): Step => stepOf(steps, name)
 
@@ -91,10 +99,43 @@ export async function testLearning(t: Test, programs: Programs, boot: Boot): Pro
   })
 
   t.test('arguments', async (t) => {
-    const lines = linesOf(step('arguments'))
-    t.match(lines[0], { detail: 'args' })
-    const [written] = eventsOf(lines, 'arguments')
-    t.match(written, { arch: 'aarch64', nr: 64, arguments: [0, 2], values: [1, 6] })
+    for (const way of ['syscall', 'ebpf']) {
+      const lines = linesOf(step(`arguments exact ${way}`))
+      t.match(lines[0], { detail: 'args' })
+      t.match(eventsOf(lines, 'arguments'), [{ arch: 'aarch64', nr: 64, arguments: [0, 2], values: [1, 6] }], way)
+      const arm = eventsOf(linesOf(step(`arguments arm ${way}`)), 'arguments')
+      t.match(arm, [{ arch: 'arm', nr: 4, arguments: [0, 2], values: [1, 4] }], `${way}: 32-bit`)
+    }
+  })
+
+  t.test('paths', async (t) => {
+    for (const way of ['syscall', 'trace']) {
+      const lines = linesOf(step(`paths ${way}`))
+      const files = eventsOf(lines, 'file').map(({ path, access, ok }) => [path, access, ok])
+      for (const file of [
+        ['/known', ['read'], true],
+        ['/absent', ['read'], false],
+        ['/tmp/made', ['write', 'create'], true],
+        ['/tmp/made', ['remove'], true],
+      ])
+        t.ok(
+          files.some((found) => JSON.stringify(found) === JSON.stringify(file)),
+          `${way}: ${JSON.stringify(file)} in ${JSON.stringify(files)}`,
+        )
+      t.match(eventsOf(lines, 'endpoint'), [{ kind: 'connect', family: 'unix', path: '/tmp/socket', ok: false }], way)
+      t.match(
+        eventsOf(lines, 'execute').map(({ path }) => path),
+        ['/bin/opens', '/bin/arm'],
+        way,
+      )
+      t.match(lines.at(-1), { complete: true, exit: { code: 8 } }, way)
+    }
+  })
+  t.test('calibrate: what the runtime calls after it has loaded a filter', async (t) => {
+    const lines = linesOf(step('calibrate'))
+    t.same(countsOf(lines), { 'aarch64 24': 2, 'aarch64 436': 1, 'aarch64 221': 1 })
+    t.match(lines.at(-1), { event: 'finish', reason: 'exec', lost: 0 })
+    t.match(step('calibrate').text, /^exact\nexit 6\n/)
   })
   return steps
 }

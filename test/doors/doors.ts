@@ -193,7 +193,12 @@ async function docker(t: Teardown): Promise<Door> {
   }
 }
 
-export type DoorName = keyof typeof DOORS
+/** The programs that a door is made of, besides runc. */
+export function programsOf(door: string): string[] {
+  if (door === 'Docker') return ['dockerd']
+  if (door.endsWith('CRI')) return ['containerd']
+  return ['podman', 'crun', 'containerd'].filter((program) => door.includes(program))
+}
 
 export const DOORS = {
   'runc with hooks': (t: Teardown) => commandLine(t, { runtime: 'runc', hooks: true }),

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { Docker } from '../lib/docker.ts'
+import { needs } from '../lib/needs.ts'
 import { container, podman } from '../lib/podman.ts'
 import { type Result, Sandbox } from '../lib/sandbox.ts'
 
@@ -54,61 +55,78 @@ exec runc "$@"
   return { sandbox, engines, exported, seen }
 }
 
-test('a learned policy: the same calls pass, the same are refused, with the same errors', async (t) => {
-  const { sandbox, engines, exported } = await setUp(t)
-  const learned = ['hello', 'unix', 'exit', '3']
-  const learn = {
-    mode: 'learn',
-    args: ['/fixtures/act-static', ...learned],
-    annotations: { 'io.sandbox.detail': 'args' },
-  }
-  t.match(await sandbox.run(learn as never), { exitCode: 3 })
-  const errno = await exported('test')
-  const kill = await exported('test', '--action', 'kill')
-  // keyctl and userfaultfd: other errors where no filter refuses them.
-  const args = ['hello', 'unix', 'socket', 'fork', 'call', '250,99', 'call', '323,99', 'exit', '3']
-  const said = [
-    'hello: ok',
-    'unix: ok',
-    ...['socket', 'fork', '250,99', '323,99'].map((call) => `${call}: Operation not permitted`),
-  ]
-  for (const [name, engine] of Object.entries(engines)) {
-    for (const noNewPrivileges of [true, false]) {
-      const how = `${name}, noNewPrivileges ${noNewPrivileges}`
-      t.same(
-        output(await engine(errno, noNewPrivileges, ...learned)),
-        { exitCode: 3, stdout: 'hello: ok\nunix: ok' },
-        how,
-      )
-      t.same(output(await engine(errno, noNewPrivileges, ...args)), { exitCode: 3, stdout: said.join('\n') }, how)
-      // SIGSYS
-      t.same(
-        output(await engine(kill, noNewPrivileges, ...args)),
-        { exitCode: 128 + 31, stdout: 'hello: ok\nunix: ok' },
-        how,
-      )
+test(
+  'a learned policy: the same calls pass, the same are refused, with the same errors',
+  needs('podman', 'dockerd'),
+  async (t) => {
+    const { sandbox, engines, exported } = await setUp(t)
+    const learned = ['hello', 'unix', 'exit', '3']
+    const learn = {
+      mode: 'learn',
+      args: ['/fixtures/act-static', ...learned],
+      annotations: { 'io.sandbox.detail': 'args' },
     }
-  }
-})
+    t.match(await sandbox.run(learn as never), { exitCode: 3 })
+    const errno = await exported('test')
+    const kill = await exported('test', '--action', 'kill')
+    // keyctl and userfaultfd: other errors where no filter refuses them.
+    const args = ['hello', 'unix', 'socket', 'fork', 'call', '250,99', 'call', '323,99', 'exit', '3']
+    const said = [
+      'hello: ok',
+      'unix: ok',
+      ...['socket', 'fork', '250,99', '323,99'].map((call) => `${call}: Operation not permitted`),
+    ]
+    for (const [name, engine] of Object.entries(engines)) {
+      for (const noNewPrivileges of [true, false]) {
+        const how = `${name}, noNewPrivileges ${noNewPrivileges}`
+        t.same(
+          output(await engine(errno, noNewPrivileges, ...learned)),
+          { exitCode: 3, stdout: 'hello: ok\nunix: ok' },
+          how,
+        )
+        t.same(output(await engine(errno, noNewPrivileges, ...args)), { exitCode: 3, stdout: said.join('\n') }, how)
+        // SIGSYS
+        t.same(
+          output(await engine(kill, noNewPrivileges, ...args)),
+          { exitCode: 128 + 31, stdout: 'hello: ok\nunix: ok' },
+          how,
+        )
+      }
+    }
+  },
+)
 
-test("Docker's default profile, imported and exported again, allows the same", async (t) => {
-  const { sandbox, engines, exported, seen } = await setUp(t)
-  const docker = engines.Docker as Engine
-  // keyctl, unshare(CLONE_NEWUSER), personality with a value that is allowed and one that is not, bpf, userfaultfd, an AF_VSOCK socket.
-  const calls = ['250,99', '272,268435456', '135,0xffffffff', '135,0x1234', '321,99', '323,99', '41,40,1,0', '138,4096']
-  const args = ['hello', 'socket', 'fork', ...calls.flatMap((call) => ['call', call])]
-  const own = await docker(undefined, false, ...args)
-  t.match(own, { exitCode: 0, stdout: /^hello: ok\nsocket: ok\nfork: ok\n250,99: Operation not permitted\n/ })
-  t.match(own.stdout, /\n135,0xffffffff: ok\n135,0x1234: Operation not permitted\n/)
-  const file = join(sandbox.directory, 'default.json')
-  writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(seen, 'utf8')).linux.seccomp))
-  const take = (from: string, name: string) => sandbox.cli('import', '--format', 'docker', from, '--name', name)
-  t.match(await take(file, 'default'), { exitCode: 0, stderr: /calls that get errno 38 there.*: clone3$/m })
-  const again = await exported('default')
-  t.match(await take(again, 'again'), { exitCode: 0 })
-  t.match(await sandbox.cli('policy', 'diff', 'default', 'again'), { exitCode: 0, stdout: /mean the same/ })
-  for (const [name, engine] of Object.entries(engines)) {
-    for (const noNewPrivileges of [true, false])
-      t.same(output(await engine(again, noNewPrivileges, ...args)), { exitCode: 0, stdout: own.stdout }, name)
-  }
-})
+test(
+  "Docker's default profile, imported and exported again, allows the same",
+  needs('podman', 'dockerd'),
+  async (t) => {
+    const { sandbox, engines, exported, seen } = await setUp(t)
+    const docker = engines.Docker as Engine
+    // keyctl, unshare(CLONE_NEWUSER), personality with a value that is allowed and one that is not, bpf, userfaultfd, an AF_VSOCK socket.
+    const calls = [
+      '250,99',
+      '272,268435456',
+      '135,0xffffffff',
+      '135,0x1234',
+      '321,99',
+      '323,99',
+      '41,40,1,0',
+      '138,4096',
+    ]
+    const args = ['hello', 'socket', 'fork', ...calls.flatMap((call) => ['call', call])]
+    const own = await docker(undefined, false, ...args)
+    t.match(own, { exitCode: 0, stdout: /^hello: ok\nsocket: ok\nfork: ok\n250,99: Operation not permitted\n/ })
+    t.match(own.stdout, /\n135,0xffffffff: ok\n135,0x1234: Operation not permitted\n/)
+    const file = join(sandbox.directory, 'default.json')
+    writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(seen, 'utf8')).linux.seccomp))
+    const take = (from: string, name: string) => sandbox.cli('import', '--format', 'docker', from, '--name', name)
+    t.match(await take(file, 'default'), { exitCode: 0, stderr: /calls that get errno 38 there.*: clone3$/m })
+    const again = await exported('default')
+    t.match(await take(again, 'again'), { exitCode: 0 })
+    t.match(await sandbox.cli('policy', 'diff', 'default', 'again'), { exitCode: 0, stdout: /mean the same/ })
+    for (const [name, engine] of Object.entries(engines)) {
+      for (const noNewPrivileges of [true, false])
+        t.same(output(await engine(again, noNewPrivileges, ...args)), { exitCode: 0, stdout: own.stdout }, name)
+    }
+  },
+)

@@ -1,18 +1,23 @@
 /** Many starts through each door, several at a time: filtered, with their exit codes, and nothing left. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { test } from 'tap'
+import tap, { test } from 'tap'
 import { until } from '../lib/events.ts'
+import { needs } from '../lib/needs.ts'
 import { processesWith } from '../lib/processes.ts'
-import { DOORS } from './doors.ts'
+import { DOORS, programsOf } from './doors.ts'
 import { learnWitness, ran, ranUnfiltered, witness } from './witness.ts'
 
 /** Of each door. */
 const STARTS = process.env.TEST_ALL ? 100 : 20
 const AT_ONCE = 4
 
+// Longer than a test file usually may take.
+if (process.env.TEST_ALL) tap.setTimeout(1_800_000)
+
 for (const [name, open] of Object.entries(DOORS)) {
   test(`${name}: ${STARTS} starts, ${AT_ONCE} at a time: exit codes, and nothing left`, {
     timeout: 300_000,
+    ...needs(...programsOf(name)),
   }, async (t) => {
     const door = await open(t)
     const { sandbox } = door

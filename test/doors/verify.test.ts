@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { type Test, test } from 'tap'
 import { CGROUP2 } from '../lib/crun.ts'
+import { needs } from '../lib/needs.ts'
 import { annotated, container, podman } from '../lib/podman.ts'
 import { OCI_SANDBOX, type Result, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
 import { ran, ranUnfiltered, witness } from './witness.ts'
@@ -69,7 +70,7 @@ async function enforceWith(t: Test, runtime: 'runc' | 'crun', method: string, ex
 }
 
 for (const runtime of ['runc', 'crun'] as const) {
-  test(`bundle, ${runtime}: a profile that allows more than the policy`, async (t) => {
+  test(`bundle, ${runtime}: a profile that allows more than the policy`, needs(runtime), async (t) => {
     const cases: [what: string, expression: string, reason: RegExp][] = [
       [
         'everything',
@@ -87,7 +88,7 @@ for (const runtime of ['runc', 'crun'] as const) {
   })
 }
 
-test("crun's annotation: another program, or none", async (t) => {
+test("crun's annotation: another program, or none", needs('crun'), async (t) => {
   const cases: [expression: string, reason: RegExp][] = [
     // { BPF_RET | BPF_K, SECCOMP_RET_ALLOW }
     ['s|("run.oci.seccomp_bpf_data": ?")[^"]*|\\1BgAAAAAA/38=|', /are not those that were meant/],
@@ -123,7 +124,7 @@ async function doubting(t: Test): Promise<{ program: string; shim: string }> {
   return { program, shim }
 }
 
-test('at exec: by the hook, by the shim, by precreate, for a program that joins', async (t) => {
+test('at exec: by the hook, by the shim, by precreate, for a program that joins', needs('podman'), async (t) => {
   const { program, shim } = await doubting(t)
   const sandbox = await Sandbox.create(t)
   t.match(

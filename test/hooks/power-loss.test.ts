@@ -19,7 +19,8 @@ import { operationsBelow, recorded, straced, type Timed } from '../lib/crash/rec
 import { Random } from '../lib/random.ts'
 import { OCI_SANDBOX, type Result, resultOf, Sandbox } from '../lib/sandbox.ts'
 
-const STATES = process.env.TEST_ALL ? 2000 : 200
+const STATES = process.env.TEST_ALL ? 2000 : 150
+const KILLS = process.env.TEST_ALL ? 200 : 12
 const SEED = 20261121
 
 /** What was shown when a step had ended, and must not be lost from then on. */
@@ -262,7 +263,7 @@ function digest(state: State): string {
 }
 
 test('after kill -9 or a power loss at any point the store is readable, and claims no more than was seen', async (t) => {
-  t.setTimeout(STATES * 1000) // a third of a second each, if nothing else is at work
+  t.setTimeout(STATES * 2000) // ms; a fifth of a second each, if nothing else is at work
   const sandbox = await Sandbox.create(t)
   const recording = await record(sandbox)
   const operations = recording.operations.map(({ operation }) => operation)
@@ -296,4 +297,33 @@ test('after kill -9 or a power loss at any point the store is readable, and clai
   }
   await Promise.all([worker(), worker()])
   t.same(wrong.slice(0, 20), [], `${wrong.length} problems`)
+})
+
+test('kill -9 of whoever merges, at random times: every run gets into the policy, and nobody waits for a lock', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const random = new Random(SEED)
+  for (let run = 1; run <= KILLS; run++) {
+    // Without poststop the record stays until somebody looks.
+    const ended = await sandbox.run({
+      mode: 'learn',
+      args: ['/fixtures/act', 'hello'],
+      hooks: { createRuntime: [sandbox.hook('learn')] },
+    })
+    t.equal(ended.exitCode, 0)
+    const [name, ...args] = random.pick([
+      ['policy', 'show', 'test'],
+      ['policy', 'status', 'test'],
+      ['hook', 'settle', 'test'],
+    ])
+    const merging = spawn(OCI_SANDBOX, [name as string, ...args, '--config', sandbox.config], { stdio: 'ignore' })
+    const gone = once(merging, 'exit')
+    setTimeout(() => merging.kill('SIGKILL'), random.below(120))
+    await gone
+  }
+  const policy = await sandbox.policy()
+  t.equal(policy.runs.length, KILLS)
+  t.same(
+    policy.runs.filter(({ complete }) => !complete),
+    [],
+  )
 })

@@ -13,7 +13,7 @@ import { exportOci } from '../../src/policy/export-oci.ts'
 import { policyOfImport } from '../../src/policy/import/policy.ts'
 import { lintPolicy } from '../../src/policy/lint.ts'
 import { alignedBlocks, withoutRanges } from '../../src/policy/ranges.ts'
-import { satisfies } from '../../src/policy/rules.ts'
+import { ofLowHalf, satisfies } from '../../src/policy/rules.ts'
 import { WIDENINGS, type Widening, type WideningStep, widenPolicy } from '../../src/policy/widen.ts'
 import { randomRange } from '../lib/comparisons.ts'
 import { collect, NAMES, PROVENANCE } from '../lib/imports.ts'
@@ -152,6 +152,31 @@ test('property: exactly one of the blocks of a range holds where the range does'
     }
   }
   t.pass('500 ranges')
+})
+
+test('property: a comparison of 32 bits, said of the low half of 64', async (t) => {
+  const random = new Random(12)
+  const operators: Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==', 'range']
+  for (let round = 0; round < 500; round++) {
+    const op = random.pick(operators)
+    const value = random.bigint(random.chance(0.9) ? 32 : 40)
+    const mask = random.bigint(32)
+    const comparison: Comparison =
+      op === 'range'
+        ? randomRange(random, 0, 32, () => random.bigint(32))
+        : op === 'masked=='
+          ? { index: 0, op, value: String(value & mask), mask: String(mask) }
+          : { index: 0, op, value: String(value) }
+    const low = ofLowHalf(comparison)
+    for (let probe = 0; probe < 20; probe++) {
+      const near = [value, value + 1n, value - 1n, BigInt(comparison.to ?? 0), random.bigint(32), 0xffff_ffffn, 0n]
+      const half = BigInt.asUintN(32, random.pick(near))
+      const holding = low.filter((one) => satisfies(one, (random.bigint(32) << 32n) | half)).length
+      if (holding !== (satisfies(comparison, half) ? 1 : 0))
+        return t.fail(`${holding} hold for ${half}`, { comparison, low })
+    }
+  }
+  t.pass('500 comparisons')
 })
 
 /** What B allows and A does not, and the other way round. */

@@ -5,6 +5,7 @@ import { ARGUMENT_BITS, type ArchitectureName, architecturesOf } from '../docume
 import type { SyscallNames } from '../names.ts'
 import { narrowed, ofLowHalves } from '../rules.ts'
 import { canonicalRules, compareSyscalls, syscallKey } from '../syscalls.ts'
+import { widenPolicy } from '../widen.ts'
 
 export interface OneList {
   readonly architectures: readonly ArchitectureName[]
@@ -17,7 +18,8 @@ export interface OneList {
  * another one's list allows.
  */
 export function oneList(policy: PolicyDocument, names: Pick<SyscallNames, 'numberOf'>): OneList {
-  const lists = architecturesOf(policy)
+  // What was learned of arguments is as much of the policy as what stands there as rules.
+  const lists = architecturesOf(widenPolicy(policy))
   if (lists.length === 0) throw impossible(policy, 'it allows nothing; learn the container first')
   const unnamed = lists.flatMap(([, { syscalls }]) => syscalls.filter(({ name }) => name === undefined))
   if (unnamed.length > 0) {

@@ -39,7 +39,7 @@ static void execute(char *line) {
 }
 
 int main(void) {
-  char line[4096];
+  char line[16384];
   mkdir("/dev", 0755);
   mount("devtmpfs", "/dev", "devtmpfs", 0, "");
   int console = open("/dev/console", O_RDWR);

@@ -9,9 +9,13 @@
      r  readback of the process when PROGRAM has printed a line
      s  the process waits in nanosleep, instead of in read
      v  it has no vDSO
+     f  it loads a filter that allows everything, as for linux.seccomp: then it calls dup3 twice, close_range and execve
+     S  the hook gets the OCI state on standard input
      -  none of them */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -70,6 +74,12 @@ static int is_in(pid_t pid, long nr) {
   return found == nr;
 }
 
+static void load_filter(void) {
+  struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog filter = {1, allow};
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) _exit(120);
+}
+
 static _Noreturn void init(void) {
   char byte;
   close(go[1]);
@@ -77,11 +87,19 @@ static _Noreturn void init(void) {
   if (has('s')) sleep_until_released();
   else if (read(go[0], &byte, 1) != 1) _exit(125);
   if (has('n') && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(124);
+  if (has('f')) load_filter();
   dup2(input[0], 0);
   dup2(output[1], 1);
   closefrom(3);
   execv(program[0], program);
   _exit(127);
+}
+
+static void give_state(pid_t pid) {
+  char state[128];
+  int ends[2], length = snprintf(state, sizeof state, "{\"ociVersion\":\"1.0.2\",\"id\":\"arm\",\"status\":\"creating\",\"pid\":%d}", pid);
+  if (pipe2(ends, O_CLOEXEC) || write(ends[1], state, (size_t)length) != length) _exit(119);
+  dup2(ends[0], 0);
 }
 
 static int run(char **words, pid_t pid) {
@@ -95,6 +113,7 @@ static int run(char **words, pid_t pid) {
   pid_t child = fork();
   if (child == 0) {
     for (int i = 0; i < 2; i++) close(go[i]), close(input[i]), close(output[i]);
+    if (has('S')) give_state(pid);
     execv(words[0], words);
     _exit(127);
   }
