@@ -19,7 +19,7 @@ enum { DEPTH_MOST = 48 /* components and mounts of a name */, WAKE_EACH = 64 /* 
 
 #define FIELD(member) (int)offsetof(struct ebpf_capture, member)
 
-static int copy_size(void) { return (arch_kernel.regs_number + 4 + 7) / 8 * 8; }
+static int copy_size(void) { return (arch_kernel.regs_end + 7) / 8 * 8; }
 static int copy(void) { return COPY_END - copy_size(); }
 
 /* SCRATCH = the eight bytes at base + offset in kernel memory, also in r1, or go NO_LINK. */
@@ -434,19 +434,23 @@ static void take_steps(struct ebpf_code *code, const struct ebpf *ebpf) {
 void program_capture(struct ebpf_code *code, const struct ebpf *ebpf) {
   ebpf_load(code, EBPF_64, BPF_REG_2, BPF_REG_1, 8);
   ebpf_store(code, EBPF_64, BPF_REG_10, RESULT, BPF_REG_2);
-  ebpf_load(code, EBPF_64, BPF_REG_6, BPF_REG_1, 0);
+  ebpf_load(code, EBPF_64, NUMBER, BPF_REG_1, 0); /* regs, for now */
+  ebpf_store(code, EBPF_64, BPF_REG_10, REGS, NUMBER);
   part_current_task(code, ebpf);
-  part_look_up(code, ebpf->tasks, TASK_KEY);
-  ebpf_if(code, BPF_JEQ, BPF_REG_0, 0, OUT);
-  part_copy_kernel(code, copy(), copy_size(), BPF_REG_6, 0, LOST);
-  ebpf_load(code, EBPF_32, NUMBER, BPF_REG_10, copy() + arch_kernel.regs_number);
+  part_read_kernel(code, NUMBER, arch_kernel.regs_number);
+  ebpf_move(code, NUMBER, BPF_REG_1);
   ebpf_if32(code, BPF_JEQ, NUMBER, -1, OUT);
   part_name_call(code, ebpf);
   ebpf_if(code, BPF_JGE, NUMBER, RECORD_NUMBERS, OUT);
   part_slot(code);
   find_shape(code, ebpf);
   ebpf_load(code, EBPF_32, BPF_REG_3, BPF_REG_2, offsetof(struct ebpf_shape, steps));
-  ebpf_if(code, BPF_JEQ, BPF_REG_3, 0, OUT);
+  ebpf_if(code, BPF_JEQ, BPF_REG_3, 0, OUT); /* most calls end here, before anything is looked up */
+  part_look_up(code, ebpf->tasks, TASK_KEY);
+  ebpf_if(code, BPF_JEQ, BPF_REG_0, 0, OUT);
+  ebpf_load(code, EBPF_64, BPF_REG_1, BPF_REG_10, REGS);
+  part_copy_kernel(code, copy(), copy_size(), BPF_REG_1, 0, LOST);
+  part_slot(code);
   find_piece(code, ebpf);
   no_arguments(code);
   ebpf_if(code, BPF_JEQ, ABI, arch_kernel.compat, COMPAT_ARGUMENTS);
