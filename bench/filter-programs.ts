@@ -77,7 +77,12 @@ function newFilter(optimize: 1 | 2) {
 }
 
 function comparison({ index, op, value, mask }: Comparison): SeccompComparison {
-  return { index: index as 0, op, value: BigInt(value), ...(mask === undefined ? {} : { mask: BigInt(mask) }) }
+  return {
+    index: index as 0,
+    op: op as Exclude<typeof op, 'range'>,
+    value: BigInt(value),
+    ...(mask === undefined ? {} : { mask: BigInt(mask) }),
+  }
 }
 
 const PROFILE_OPERATORS: Record<string, SeccompComparison['op']> = {

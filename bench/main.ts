@@ -14,12 +14,14 @@ import { compileFixtures, copyBuild } from './fixtures.ts'
 import { benchHook } from './hook.ts'
 import { benchLearn } from './learn.ts'
 import { format, type Table } from './table.ts'
+import { benchThroughput } from './throughput.ts'
 
 type Benchmark = (workspace: Workspace, rounds?: number) => Table[] | Promise<Table[]>
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   hook: async (workspace, rounds) => [await benchHook(workspace, rounds)],
-  learn: async (workspace, rounds) => [await benchLearn(workspace, rounds)],
+  learn: benchLearn,
+  throughput: async (workspace, rounds) => [await benchThroughput(workspace, rounds)],
   enforce: benchEnforce,
   filter: benchFilter,
   doors: async (workspace, rounds) => [await benchDoors(workspace, rounds)],

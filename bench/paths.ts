@@ -15,6 +15,8 @@ export const DIST = join(ROOT, 'dist')
 export const MEASURED = join(BUILD, 'dist')
 export const OCI_SANDBOX = join(MEASURED, 'oci-sandbox')
 export const SHIM = join(MEASURED, 'oci-sandbox-runtime')
+/** bench/fixtures/measured.c, compiled. */
+export const MEASURED_RUN = join(FIXTURES, 'measured')
 /** The same program in Node. */
 export const MAIN_SCRIPT = join(ROOT, 'src/cli/main.ts')
 /** Made by demo/rootfs. */

@@ -1,6 +1,6 @@
 /** What is added to a container to learn it or to hold it to a policy, and a policy of a realistic size. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Container, Hook, Store, Workspace } from './container.ts'
 import { FIXTURES, FIXTURES_INSIDE, MAIN_SCRIPT, OCI_SANDBOX } from './paths.ts'
@@ -72,7 +72,8 @@ export function realisticPolicy(workspace: Workspace): { text(name: string): str
   for (const container of [python, fixture('calls', '1000'), fixture('exit')]) {
     workspace.prepare(learned(container, store, REALISTIC))()
   }
-  const policy = JSON.parse(readFileSync(policyFile(store, REALISTIC), 'utf8')) as Policy
+  const show = ['--config', store.config, 'policy', 'show', REALISTIC, '--json']
+  const policy = JSON.parse(execFileSync(OCI_SANDBOX, show, { encoding: 'utf8' })) as Policy
   const syscalls = Object.values(policy.architectures).flatMap((architecture) => architecture.syscalls)
   for (const syscall of syscalls) {
     if (syscall.name === 'getpgid') syscall.rules = [[{ index: 0, op: '==', value: 0 }]]

@@ -1,20 +1,20 @@
 /**
  * The learn hook. In createRuntime (or prestart) it attaches the tracer to a container that asks for io.sandbox.mode=learn; in poststop
- * it merges what was recorded into the policy.
+ * it sees to it that what was recorded gets into the policy.
  */
-
-import type { Settings } from '../src/decide/settings.ts'
-import { filterOf } from '../src/enforce/filter.ts'
-import { SandboxError } from '../src/errors.ts'
-import { foldPendingRuns } from '../src/learn/pending.ts'
+import { resolve } from 'node:path'
+import { selfCommand } from '../src/host/paths.ts'
+import { startInBackground } from '../src/host/programs.ts'
+import { pendingRuns } from '../src/learn/pending.ts'
 import { startLearning } from '../src/learn/start.ts'
-import type { ViolationAction } from '../src/oci/annotations.ts'
 import { requireHook } from '../src/oci/bundle.ts'
-import type { Store } from '../src/policy/store.ts'
 import { type HookContext, initPid } from './context.ts'
 
-/** Returns the hook's exit code. */
-export async function learn({ settings, state, store, decision }: HookContext): Promise<number> {
+/** Returns the hook's exit code. `config`: the host configuration's path, if it is not the usual one. */
+export async function learn(
+  { settings, state, store, decision }: HookContext,
+  config: string | undefined,
+): Promise<number> {
   switch (decision.kind) {
     case 'pass':
       break
@@ -22,11 +22,15 @@ export async function learn({ settings, state, store, decision }: HookContext): 
       if (state.status !== 'stopped') requireHook(state.bundle, 'enforce')
       break
     case 'learn':
-      if (state.status === 'stopped') await finishLearning(store, decision.policy, state.id, settings)
-      else {
+      // The runtime does not wait for the tracer's last lines, nor for a compilation. Whoever reads the policy before that is done, or where it
+      // never is, merges the runs first (pending.ts): nothing depends on it.
+      if (state.status === 'stopped') {
+        if (pendingRuns(store, decision.policy).length === 0) break
+        startInBackground([...selfCommand(), 'hook', 'settle', ...configOption(config), decision.policy])
+      } else {
         const pid = initPid(state, 'learn')
         const { setNoNewPrivileges, learn } = settings
-        startLearning(store, {
+        await startLearning(store, {
           ...decision,
           container: state.id,
           pid,
@@ -38,13 +42,6 @@ export async function learn({ settings, state, store, decision }: HookContext): 
   return 0
 }
 
-/** Merges the run into its policy, and compiles that, so that the first enforced start finds its filter in the cache. */
-async function finishLearning(store: Store, policy: string, container: string, { actions }: Settings): Promise<void> {
-  await foldPendingRuns(store, policy, container)
-  try {
-    await filterOf(store, policy, actions[0] as ViolationAction)
-  } catch (error) {
-    // A policy that allows nothing yet, or cannot be enforced: the enforce hook will say so.
-    if (!(error instanceof SandboxError)) throw error
-  }
+function configOption(config: string | undefined): string[] {
+  return config === undefined ? [] : ['--config', resolve(config)]
 }

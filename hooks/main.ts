@@ -4,16 +4,17 @@ import { asSandboxError, oneLine, SandboxError } from '../src/errors.ts'
 import { appendJournal } from '../src/host/journal.ts'
 import { printError } from '../src/host/output.ts'
 import { readStdin } from '../src/host/stdin.ts'
-import { decodeState, type State } from '../src/oci/state.ts'
+import { decodeState } from '../src/oci/state.ts'
 import { hookContext } from './context.ts'
 import { enforce } from './enforce.ts'
 import { learn } from './learn.ts'
 
 const HOOKS = { learn, enforce }
 
-type HookName = keyof typeof HOOKS | 'precreate'
+/** `settle` is no runtime's: the learn hook starts it (learn.ts). */
+type HookName = keyof typeof HOOKS | 'precreate' | 'settle'
 
-const NAMES: readonly HookName[] = ['learn', 'enforce', 'precreate']
+const NAMES: readonly HookName[] = ['learn', 'enforce', 'precreate', 'settle']
 
 /**
  * Runs a hook and returns its exit code. Any error ends in exit code 1 with one line on standard error (which the runtime shows) and in
@@ -21,10 +22,11 @@ const NAMES: readonly HookName[] = ['learn', 'enforce', 'precreate']
  */
 export async function runHook(args: readonly string[]): Promise<number> {
   let store: string | undefined
-  let state: State | undefined
+  // After the container's end there is nothing left to refuse.
+  let ended = false
   let container: string | undefined
   try {
-    const { name, config } = parse(args)
+    const { name, policy, config } = parse(args)
     const settings = loadSettings(config)
     store = settings.store
     if (name === 'precreate') {
@@ -34,21 +36,26 @@ export async function runHook(args: readonly string[]): Promise<number> {
       await precreate(given, settings, config)
       return 0
     }
-    state = decodeState(readStdin())
+    if (name === 'settle') {
+      ended = true
+      await (await import('./settle.ts')).settle(policy, settings)
+      return 0
+    }
+    const state = decodeState(readStdin())
+    ended = state.status === 'stopped'
     container = state.id
     const context = hookContext(settings, state)
     if (settings.logLevel === 'debug') {
       const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
       appendJournal(store, { event: 'decided', container, message }, 'debug')
     }
-    return await HOOKS[name](context)
+    return await HOOKS[name](context, config)
   } catch (cause) {
     const error = asSandboxError(cause)
     const message = oneLine(error)
     printError(`oci-sandbox: ${message} [${error.code}]\n`)
     if (store !== undefined) {
-      // After the container's end there is nothing left to refuse.
-      const event = state?.status === 'stopped' ? 'failed' : 'refused'
+      const event = ended ? 'failed' : 'refused'
       appendJournal(store, { event, code: error.code, container, message })
     }
     return 1
@@ -56,9 +63,9 @@ export async function runHook(args: readonly string[]): Promise<number> {
 }
 
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
-function parse(args: readonly string[]): { name: HookName; config: string | undefined } {
+function parse(args: readonly string[]): { name: HookName; policy: string; config: string | undefined } {
   const usage = (problem: string) =>
-    new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook ${NAMES.join('|')} [--config FILE]`)
+    new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook learn|enforce|precreate [--config FILE]`)
   let config: string | undefined
   const names: string[] = []
   for (let index = 0; index < args.length; index++) {
@@ -71,8 +78,8 @@ function parse(args: readonly string[]): { name: HookName; config: string | unde
     else names.push(argument)
   }
   const name = NAMES.find((hook) => hook === names[0])
-  if (name === undefined || names.length !== 1) {
+  if (name === undefined || names.length !== (name === 'settle' ? 2 : 1)) {
     throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
   }
-  return { name, config }
+  return { name, policy: names[1] ?? '', config }
 }

@@ -17,6 +17,7 @@ import {
 } from '../src/oci/config.ts'
 import { changeFor } from '../src/shim/change.ts'
 import { prepareConfig } from '../src/shim/prepare.ts'
+import { possibleRuntimes } from '../src/shim/runtime.ts'
 
 /** podman says the container's id nowhere but in the name of its cgroup. */
 const CGROUP = /libpod-([0-9a-f]{64})/
@@ -48,7 +49,12 @@ export async function precreate(
   const change = await changeFor({
     ...{ decision, settings, annotations: {}, config: file === undefined ? undefined : resolve(file) },
     method: chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined }),
-    ...{ seccomp, runtime: undefined, container, noNewPrivileges: startsWithoutNewPrivileges(config) },
+    ...{
+      seccomp,
+      runtimes: possibleRuntimes(settings.runtime),
+      container,
+      noNewPrivileges: startsWithoutNewPrivileges(config),
+    },
     atEnd: [],
     // The cache keeps it: nobody tells us when the container has ended.
     keep: (filter) => filter.map(({ path }) => path),

@@ -22,6 +22,10 @@ const WORDS: readonly [string, Json][] = [
   ['null', null],
 ]
 
+function isDigit(character: string | undefined): boolean {
+  return character !== undefined && character >= '0' && character <= '9'
+}
+
 class Parser {
   readonly text: string
   at = 0
@@ -61,7 +65,7 @@ class Parser {
     if (character === '"') return this.string()
     if (character === '{') return this.nested(() => this.object())
     if (character === '[') return this.nested(() => this.array())
-    for (const [word, value] of WORDS) {
+    for (const [word, value] of isDigit(character) ? [] : WORDS) {
       if (this.text.startsWith(word, this.at)) {
         this.at += word.length
         return value
@@ -90,8 +94,10 @@ class Parser {
       if (Object.hasOwn(members, key)) this.fail(`duplicate key ${JSON.stringify(key)}`, start)
       this.space()
       this.expect(':')
-      // defineProperty, as an assignment to "__proto__" would set the prototype and hide the key from validation.
-      Object.defineProperty(members, key, { value: this.value(), enumerable: true, writable: true, configurable: true })
+      const value = this.value()
+      // An assignment to "__proto__" would set the prototype and hide the key from validation.
+      if (key !== '__proto__') members[key] = value
+      else Object.defineProperty(members, key, { value, enumerable: true, writable: true, configurable: true })
       this.space()
     }
     this.at++

@@ -23,6 +23,7 @@ export function listProblems(problems: readonly string[]): string {
 const PATTERNS: Readonly<Record<string, string>> = {
   '^/': 'must be an absolute path',
   '^(/.+|[^/]+)$': 'must be a name or an absolute path',
+  '^[^\\u0000-\\u001f\\u007f]*$': 'must be one line of text',
   '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$': `must be a name (${NAME_RULE})`,
 }
 

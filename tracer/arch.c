@@ -3,6 +3,8 @@
 
 #include "kernel.h"
 
+size_t arch_pointer_size(int abi) { return abi == arch_kernel.native ? 8 : 4; }
+
 static bool is(const struct arch_call *call, int native, int compat) {
   return call->nr == (call->abi == arch_kernel.compat ? compat : native);
 }

@@ -36,8 +36,6 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call) {
   }
 }
 
-size_t arch_pointer_size(int abi) { return abi == X86_64 ? 8 : 4; }
-
 /* Numbers from <asm/unistd_64.h> (x32 shares them) and <asm/unistd_32.h>. */
 enum arch_clone arch_clone_kind(const struct arch_call *call) {
   if (call->nr == 435) return ARCH_CLONE3; /* the same number for every ABI */

@@ -60,6 +60,8 @@ static void note_call(struct learn *learn, struct task *task, pid_t tid, const s
   combinations_record(&learn->combinations, &learn->stream, &call, info->entry.args);
   record_call(&learn->record, &call);
   if (learn->paths.wanted) begin_paths(learn, task, &call, info->entry.args);
+  learn_show(learn);
+  if (learn->events.wanted && task) events_enter(&learn->events, task, &call, info->entry.args);
   enum arch_clone kind = arch_clone_kind(&call);
   if (kind != ARCH_NO_CLONE) begin_clone(learn, tid, kind, info->entry.args[0]);
   if (task && arch_sets_filter(&call, info->entry.args[0]))
@@ -75,13 +77,14 @@ static bool is_restart(int64_t result) { return result <= -512 && result >= -516
 void calls_on_syscall(struct learn *learn, pid_t tid) {
   struct kernel_syscall_info info;
   struct task *task = tasks_find(&learn->tasks, tid);
-  if (task && task->inside && !task->cloning && !task->intent && !filtered_due(learn, task)) {
+  if (task && task->inside && !task->cloning && !task->intent && !task->event && !filtered_due(learn, task)) {
     task->inside = false;
   } else if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) > 0) {
     if (task) task->inside = info.op == KERNEL_SYSCALL_ENTRY;
     if (info.op == KERNEL_SYSCALL_ENTRY) {
       note_call(learn, task, tid, &info);
     } else if (info.op == KERNEL_SYSCALL_EXIT) {
+      if (task && task->event) events_leave(&learn->events, task, info.exit.rval);
       if (task && task->intent) paths_leave(&learn->paths, task, info.exit.rval, info.exit.is_error);
       if (learn->cloning > 0) finish_clone(learn, tid, info.exit.rval, info.exit.is_error);
       if (filtered_due(learn, task) && !is_restart(info.exit.rval)) filtered_give(learn, task);

@@ -176,6 +176,9 @@ void ebpf_detach_leave(struct ebpf *ebpf);
 /* Times that the kernel skipped one of the programs: for calls, or for tasks. */
 void ebpf_misses(const struct ebpf *ebpf, uint64_t *calls, uint64_t *tasks);
 
+/* How many calls have been counted; without those whose numbers no kernel knows. */
+uint64_t ebpf_calls(const struct ebpf *ebpf);
+
 /* Bring the record up to date. Cheap if there was no first sight since, unless `all`: the last time. Returns whether something is
    to be read again soon. */
 bool ebpf_read(struct ebpf *ebpf, struct record *record, struct combinations *combinations, bool all);

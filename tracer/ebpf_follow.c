@@ -107,6 +107,9 @@ static void read_counts(struct watch *watch) {
   bool soon = ebpf_read(ebpf, &watch->learn->record, &watch->learn->combinations, false);
   watch->delay = soon || watch->delay == 0 || watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
   if (watch->delay > LATEST) watch->delay = LATEST;
+  watch->learn->live->calls = ebpf_calls(ebpf);
+  watch->learn->live->lost = ebpf->all_state->lost_calls + ebpf->all_state->lost_tasks;
+  watch->learn->live->updated = live_now();
   if (ebpf->all_state->filtered && !watch->filtered) on_late_filter(watch);
   if (ebpf->all_state->lost_tasks > 0 && !watch->full) {
     watch->full = true;

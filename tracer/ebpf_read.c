@@ -69,6 +69,14 @@ static void read_odd(const struct ebpf *ebpf, struct record *record) {
   }
 }
 
+uint64_t ebpf_calls(const struct ebpf *ebpf) {
+  uint64_t calls = 0;
+  for (unsigned i = 0; i <= ebpf->processors + EBPF_DENIED; i++) {
+    for (int slot = 0; slot < EBPF_SLOTS; slot++) calls += ebpf->all_counts[i].slots[slot] & ~EBPF_ARGUMENTS;
+  }
+  return calls;
+}
+
 bool ebpf_read(struct ebpf *ebpf, struct record *record, struct combinations *combinations, bool all) {
   uint64_t sights = ebpf->all_state->sights; /* before the counts: what comes meanwhile is for the next time */
   bool early = false;

@@ -125,7 +125,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
   };
   int count = 5;
   if (ebpf->reader) expected[count++] = (struct expected){{native, PATH_CALL}, 1, 0};
-  uint64_t total = 0, sum = 0, denied;
+  uint64_t total = 0, sum, denied;
   for (int i = 0; i < arch_sample_count; i++) {
     bool there = compat || arch_samples[i].abi != arch_kernel.compat;
     expected[count++] = (struct expected){arch_samples[i], there + (i == 0), 0};
@@ -139,9 +139,7 @@ static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t siz
              (unsigned long long)denied, (unsigned long long)expected[i].count, (unsigned long long)expected[i].denied);
     return false;
   }
-  for (unsigned i = 0; i <= ebpf->processors + EBPF_DENIED; i++) {
-    for (int slot = 0; slot < EBPF_SLOTS; slot++) sum += ebpf->all_counts[i].slots[slot] & ~EBPF_ARGUMENTS;
-  }
+  sum = ebpf_calls(ebpf);
   const volatile struct ebpf_state *state = ebpf->all_state;
   if (sum == total && state->live == 0 && state->born == 2 && state->lost_calls == 0 && state->lost_tasks == 0) return true;
   snprintf(reason, size, "self-test: %llu calls in place of %llu, %llu of %llu tasks live", (unsigned long long)sum,

@@ -36,6 +36,8 @@ static const char help[] =
     "  --install exec        install when the program has been loaded; needs NO_NEW_PRIVS\n"
     "  --install present     install nothing: the runtime does; see that they are there when the\n"
     "                        program starts (without --filter: that some are)\n"
+    "  --install within      install nothing: the runtime does, and compiles them itself; see when the\n"
+    "                        program starts that they let no call pass which those of --filter refuse\n"
     "  --install auto        early if possible, else exec if --allow-no-new-privs (default)\n"
     "  --allow-no-new-privs  exec may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --log                 log actions (SECCOMP_FILTER_FLAG_LOG)\n"
@@ -113,7 +115,7 @@ static void run(void *context) {
     run_joining(enforce, last_resort);
     return;
   }
-  if (enforce->install == INSTALL_PRESENT) {
+  if (install_by_runtime(enforce->install)) {
     attach_for_exec(enforce);
   } else if (enforce->install != INSTALL_EXEC && try_early(enforce, last_resort)) {
     enforce->install = INSTALL_EARLY;
@@ -128,14 +130,14 @@ static void run(void *context) {
 }
 
 static bool parse_install(const char *text, enum install *install) {
-  static const char *const names[] = {"auto", "early", "exec", "present"};
-  for (int i = 0; i < 4; i++) {
+  static const char *const names[] = {"auto", "early", "exec", "present", "within"};
+  for (int i = 0; i < 5; i++) {
     if (strcmp(text, names[i]) == 0) {
       *install = (enum install)i;
       return true;
     }
   }
-  message_usage("--install %s: expected auto, early, exec or present", text);
+  message_usage("--install %s: expected auto, early, exec, present or within", text);
   return false;
 }
 

@@ -8,8 +8,13 @@
 #include "tasks.h"
 #include "wait.h"
 
-/* INSTALL_PRESENT: the runtime loads them itself; see only that they are there. */
-enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC, INSTALL_PRESENT };
+/* INSTALL_PRESENT: the runtime loads them itself; see only that they are there. INSTALL_WITHIN: it compiles them itself; see that they let
+   nothing pass that ours refuse. */
+enum install { INSTALL_AUTO, INSTALL_EARLY, INSTALL_EXEC, INSTALL_PRESENT, INSTALL_WITHIN };
+
+static inline bool install_by_runtime(enum install install) {
+  return install == INSTALL_PRESENT || install == INSTALL_WITHIN;
+}
 
 struct enforce {
   pid_t init;       /* the container's; or a process that joins it */

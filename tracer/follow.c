@@ -63,6 +63,7 @@ static void finish(struct learn *learn, const char *reason, int patience) {
   char sha256[DIGEST_HEX_SIZE];
   if (digest_take(&learn->digest, patience, sha256)) learn_line_program(learn, sha256);
   combinations_finish(&learn->combinations, &learn->stream);
+  if (learn->events.wanted) events_finish(&learn->events, &learn->stream);
   if (learn->paths.wanted) facts_finish(&learn->paths.facts);
   record_finish(&learn->record);
   learn_line_finish(learn, reason);

@@ -1,9 +1,11 @@
 /* From the hook's return to the program's first instruction. */
+#include "answer.h"
 #include "enforce.h"
 #include "journal.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 void guard_let_go(const struct wait_report *report) {
@@ -44,7 +46,7 @@ static const char *check_early(const struct enforce *enforce) {
   return NULL;
 }
 
-/* What the runtime has loaded by itself: the programs that were meant, or, where it compiles them, at least one. */
+/* What the runtime has loaded by itself: the programs that were meant, or, where none are given, at least one. */
 static const char *check_present(const struct enforce *enforce) {
   int installed = filters_installed(enforce->init);
   if (installed < 0) return "cannot read back the filters that the runtime has loaded";
@@ -56,14 +58,28 @@ static const char *check_present(const struct enforce *enforce) {
   return NULL;
 }
 
+/* The runtime has its own libseccomp, and adds to what it compiles: its programs are other ones, which must not allow more. */
+static const char *check_within(const struct enforce *enforce) {
+  static char problem[160];
+  uint32_t arch, nr;
+  int installed = filters_installed(enforce->init);
+  if (installed < 0) return "cannot read back the filters that the runtime has loaded";
+  if (installed < 1) return "the runtime has loaded no filter";
+  if (!answer_wider(enforce->init, enforce->filters, enforce->count, &arch, &nr)) return NULL;
+  snprintf(problem, sizeof problem,
+           "the filters that the runtime has loaded allow more than the policy: call %u of architecture 0x%x", nr, arch);
+  return problem;
+}
+
 static const char *put_into_force(struct enforce *enforce) {
   if (enforce->install == INSTALL_EARLY) return check_early(enforce);
   if (enforce->install == INSTALL_PRESENT) return check_present(enforce);
+  if (enforce->install == INSTALL_WITHIN) return check_within(enforce);
   return install_at_exec(enforce);
 }
 
 static const char *how(enum install install) {
-  if (install == INSTALL_PRESENT) return "by the runtime";
+  if (install_by_runtime(install)) return "by the runtime";
   return install == INSTALL_EARLY ? "early" : "at exec";
 }
 

@@ -43,6 +43,10 @@ static const char help[] =
     "  --allow-no-new-privs filters may set NO_NEW_PRIVS: setuid programs lose their power\n"
     "  --arguments LIST     record arguments as well: ABI:NUMBER:MASK,...; x86_64:41:7: of socket the first three\n"
     "  --paths LIST         record files, endpoints and programs as well: ABI:NUMBER:OPERANDS,... (README.md, \"learn: paths\")\n"
+    "  --events BASE        write every call as a line, into BASE.0.ndjson, BASE.1.ndjson, ...; needs --signatures\n"
+    "  --signatures FILE    names of calls and their arguments: ABI NUMBER ID NAME [LETTER NAME]...\n"
+    "  --events-size BYTES  of a file before the next one is begun (8388608); 16 are kept\n"
+    "  --container ID       the container's id in these lines\n"
     "  --run-id ID          put ID into the first line\n"
     "  --denied             look for calls that a filter denies from the start (ebpf; otherwise from the first filter on)\n"
     "  --most-tasks NUMBER  threads and processes at a time that ebpf has room for (16384)\n"
@@ -59,6 +63,9 @@ struct arguments {
   bool known; /* --known was given */
   const char *combinations; /* --arguments; NULL: none */
   const char *paths; /* --paths; NULL: none */
+  const char *events, *container;
+  uint64_t events_size;
+  struct signatures *signatures;
   uint64_t preallocate;
   uint64_t most_tasks;
   bool denied;
@@ -114,9 +121,12 @@ static void look_at_joined(struct learn *learn, const struct arguments *argument
 /* What was asked for, or the first that works. If eBPF should and does not, `reason` says why. */
 static enum learn_backend choose_backend(struct learn *learn, const struct arguments *arguments, struct ebpf *ebpf,
                                          char *reason, size_t size) {
-  const char *cannot = learn->join.runtime ? "it does not follow a runtime to what that starts in a container" : NULL;
+  const char *cannot = learn->join.runtime    ? "it does not follow a runtime to what that starts in a container"
+                       : learn->events.wanted ? "it does not record events"
+                                              : NULL;
   enum learn_backend other = arguments->known ? LEARN_PTRACE_KNOWN : LEARN_PTRACE_ADAPTIVE; /* the cheapest that loses nothing */
   if (arguments->backend != LEARN_AUTO && arguments->backend != LEARN_EBPF) return arguments->backend;
+  if (arguments->backend == LEARN_AUTO && learn->events.wanted) return LEARN_PTRACE_SYSCALL;
   if (arguments->backend == LEARN_AUTO && cannot) return other;
   if (cannot) daemon_refuse("cannot learn with eBPF: %s (use --backend auto)", cannot);
   struct ebpf_options options = {.init = learn->init,
@@ -136,12 +146,17 @@ static void run(void *context) {
   char no_ebpf[256] = "";
   learn.init = arguments->pid;
   learn.record.stream = &learn.stream;
+  learn.live = live_open();
   if (arguments->combinations && !combinations_parse(&learn.combinations, arguments->combinations))
     daemon_refuse("--arguments %s: expected ABI:NUMBER:MASK,... with numbers below %d and masks from 1 to 63",
                   arguments->combinations, COMBINATIONS_NUMBERS);
   if (arguments->paths && !paths_parse(&learn.paths, arguments->paths))
     daemon_refuse("--paths: expected ABI:NUMBER:OPERANDS,... with numbers below %d (README.md)", PATHS_NUMBERS);
   if (arguments->paths && !facts_init(&learn.paths.facts, &learn.stream)) daemon_refuse("out of memory");
+  learn.events.wanted = arguments->events != NULL;
+  learn.events.most = arguments->events_size;
+  learn.events.signatures = arguments->signatures;
+  learn.events.container = arguments->container ? arguments->container : "";
   if (!tasks_init(&learn.tasks)) daemon_refuse("out of memory");
   look_at_joined(&learn, arguments);
   learn.backend = choose_backend(&learn, arguments, &ebpf, no_ebpf, sizeof no_ebpf);
@@ -151,6 +166,11 @@ static void run(void *context) {
   /* Attach before the file is made: only then does a failure leave none behind. */
   attach(&learn);
   create_stream(&learn, arguments);
+  if (arguments->events && !events_open(&learn.events, arguments->events)) {
+    int error = errno;
+    unlink(arguments->output);
+    daemon_refuse("cannot create %s.0.ndjson: %s", arguments->events, strerror(error));
+  }
   if (!learn_line_hello(&learn, arguments->run_id) || (*no_ebpf && !learn_line_no_ebpf(&learn, no_ebpf)) || !learn_line_attached(&learn)) {
     int error = errno;
     unlink(arguments->output);
@@ -171,11 +191,14 @@ int learn_command(int argc, char **argv) {
       {"patience", required_argument, NULL, 't'},    {"allow-no-new-privs", no_argument, NULL, 'n'},
       {"arguments", required_argument, NULL, 'g'},   {"paths", required_argument, NULL, 'f'},
       {"most-tasks", required_argument, NULL, 'm'}, {"denied", no_argument, NULL, 'd'},
+      {"events", required_argument, NULL, 'e'},      {"signatures", required_argument, NULL, 'S'},
+      {"container", required_argument, NULL, 'c'},   {"events-size", required_argument, NULL, 'z'},
       {"run-id", required_argument, NULL, 'r'},      {"preallocate", required_argument, NULL, 'a'},
       {0},
   };
-  static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS};
+  static struct arguments arguments = {.preallocate = PREALLOCATE, .filtered.patience = PATIENCE, .most_tasks = EBPF_TASKS, .events_size = EVENTS_FILE};
   static struct state state;
+  static struct signatures signatures;
   struct option_target target = {0};
   int option, status;
   opterr = 0;
@@ -200,6 +223,19 @@ int learn_command(int argc, char **argv) {
       case 'g':
         arguments.combinations = optarg;
         break;
+      case 'e':
+        arguments.events = optarg;
+        break;
+      case 'z':
+        if (!option_number("--events-size", optarg, 4096, 1 << 30, &arguments.events_size)) return EXIT_USAGE;
+        break;
+      case 'S':
+        arguments.signatures = &signatures;
+        if (!signatures_load(&signatures, optarg)) return EXIT_FAILED;
+        break;
+      case 'c':
+        arguments.container = optarg;
+        break;
       case 'f':
         arguments.paths = optarg;
         break;
@@ -222,6 +258,9 @@ int learn_command(int argc, char **argv) {
   }
   if (option_target_end(argc, argv, &target) != 0) return EXIT_USAGE;
   if (!arguments.output || !*arguments.output) return message_usage("--output is missing");
+  if (!arguments.events != !arguments.signatures) return message_usage("expected --events and --signatures together");
+  if (arguments.events && arguments.backend > LEARN_PTRACE_SYSCALL)
+    return message_usage("--events: each call must be seen: expected --backend auto or ptrace-syscall");
   if (arguments.backend == LEARN_PTRACE_KNOWN && !arguments.known) return message_usage("ptrace-known needs --known FILE");
   if (target.from_state && !state_read(&state)) return EXIT_FAILED;
   arguments.pid = target.from_state ? state.pid : target.pid;

@@ -5,7 +5,9 @@
 #include "allow.h"
 #include "combinations.h"
 #include "digest.h"
+#include "events.h"
 #include "join.h"
+#include "live.h"
 #include "paths.h"
 #include "record.h"
 #include "tasks.h"
@@ -47,8 +49,10 @@ struct learn {
   struct filtered filtered;
   struct stream stream;
   struct record record;
+  volatile struct live *live;
   struct combinations combinations;
   struct paths paths;
+  struct events events;
   struct tasks tasks;
   struct digest digest;
   char exe[4352]; /* of the program, PATH_MAX and " (deleted)" */
@@ -70,6 +74,13 @@ void learn_follow(struct learn *learn);
    looked for if `denied`, or once there may be a filter. */
 struct ebpf;
 void learn_follow_ebpf(struct learn *learn, struct ebpf *ebpf, bool denied);
+
+/* For whoever looks meanwhile: the calls that the record has. */
+static inline void learn_show(struct learn *learn) {
+  learn->live->calls = learn->record.calls;
+  learn->live->lost = learn->record.lost + learn->escaped + learn->lost_tasks;
+  learn->live->partial = learn->filtered.passed;
+}
 
 /* Lines of the stream (lines.c). False: it could not be written. */
 bool learn_line_hello(struct learn *learn, const char *run_id);

@@ -109,7 +109,7 @@ bool learn_line_hello(struct learn *learn, const char *run_id) {
   if (run_id) text_json_string(&line, run_id);
   else text_format(&line, "null");
   text_format(&line, ",\"backend\":\"%s\",\"detail\":\"%s\",\"kernel\":", learn_backend_names[learn->backend],
-              learn->paths.wanted ? "paths" : learn->combinations.wanted ? "args" : "names");
+              learn->events.wanted ? "events" : learn->paths.wanted ? "paths" : learn->combinations.wanted ? "args" : "names");
   text_json_string(&line, name.release);
   text_format(&line, ",\"machine\":");
   text_json_string(&line, name.machine);

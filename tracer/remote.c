@@ -43,9 +43,10 @@ static uint64_t instruction_in_vdso(pid_t tid, bool compat) {
   unsigned char page[PAGE];
   for (int n = 0; vdso != 0 && n < VDSO_PAGES; n++) { /* page by page: a read must not cross into a hole */
     if (read_memory(tid, vdso + (uint64_t)n * PAGE, page, PAGE) != PAGE) return 0;
-    for (size_t at = 0; at + wanted.length <= PAGE; at += wanted.alignment) {
-      if (memcmp(page + at, wanted.bytes, wanted.length) == 0) return vdso + (uint64_t)n * PAGE + at;
-    }
+    const unsigned char *found = memmem(page, PAGE, wanted.bytes, wanted.length);
+    while (found && (size_t)(found - page) % wanted.alignment != 0)
+      found = memmem(found + 1, (size_t)(page + PAGE - found - 1), wanted.bytes, wanted.length);
+    if (found) return vdso + (uint64_t)n * PAGE + (uint64_t)(found - page);
   }
   return 0;
 }

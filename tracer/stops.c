@@ -39,6 +39,7 @@ static void on_exec(struct learn *learn, pid_t tid) {
   bool own = learn->recording && !(task && task->foreign);
   if (own) paths_executed(&learn->paths, tasks_find(&learn->tasks, former ? (pid_t)former : tid), tid);
   if (former != 0 && (pid_t)former != tid) task = take_over(learn, (pid_t)former, tid);
+  else if (task) events_executed(task);
   if (tid == learn->init && !learn->recording && !learn->finished) stops_begin_recording(learn);
   follow_resume(learn, task, tid, 0);
 }

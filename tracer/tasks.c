@@ -56,6 +56,8 @@ void tasks_remove(struct tasks *tasks, pid_t tid) {
   struct task *slot = probe(tasks, tid);
   if (slot->tid != tid) return;
   free(slot->intent);
+  free(slot->event);
+  free(slot->identity);
   size_t mask = tasks->capacity - 1;
   size_t hole = (size_t)(slot - tasks->slots);
   for (size_t i = (hole + 1) & mask; tasks->slots[i].tid != 0; i = (i + 1) & mask) {

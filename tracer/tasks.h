@@ -15,6 +15,8 @@ struct task {
   bool born;     /* that call has given a PTRACE_EVENT: its child is traced */
   bool untraced; /* that call asked for CLONE_UNTRACED */
   struct intent *intent; /* what a call under way does if it succeeds (paths.c); freed with the task */
+  struct event *event;   /* a call under way (events.c); freed with the task */
+  char *identity;        /* who makes it, as a part of an event; freed with the task */
   /* With filters (filtered.c): */
   bool filtered; /* our filter stops it, so that it may run on until then */
   bool unsure;   /* it was given the filter while it ran, and has not stopped since */

@@ -4,12 +4,13 @@ import { ARCHITECTURES, auditArch, registerBits } from '../filter/architectures.
 import { seccompLibrary } from '../filter/library.ts'
 import type { SyscallData } from '../filter/simulate.ts'
 import type { ArchitectureName } from '../policy/document.ts'
+import { nativeArchitecture } from '../policy/native.ts'
 import type { Option } from './command.ts'
 
 export const ARCH_OPTION: Option = {
   type: 'string',
   value: 'ARCH',
-  help: 'the architecture (ABI) of the call: x86_64 (the default), x86, x32, aarch64, arm',
+  help: "the architecture (ABI) of the call: x86_64, x86, x32, aarch64, arm (default: this machine's)",
 }
 
 export interface TypedCall extends SyscallData {
@@ -35,7 +36,7 @@ export function parseCall(call: string, args: readonly string[], architecture: s
   }
 }
 
-export function architectureOf(text = 'x86_64'): ArchitectureName {
+export function architectureOf(text: string = nativeArchitecture(process.arch) ?? 'x86_64'): ArchitectureName {
   const name = ARCHITECTURES.find((known) => known === text)
   if (name === undefined) throw new SandboxError('USAGE', `--arch ${text}: expected ${ARCHITECTURES.join(', ')}`)
   return name

@@ -8,6 +8,7 @@ import { compile } from './compile.ts'
 import { completion } from './completion/command.ts'
 import { disassemble } from './disassemble.ts'
 import { doctor } from './doctor.ts'
+import { events } from './events.ts'
 import { explain } from './explain.ts'
 import { importCommand } from './import.ts'
 import { install, uninstall } from './install.ts'
@@ -18,10 +19,12 @@ import { policyExport } from './policy-export.ts'
 import { policyMerge, policyRename, policyRm } from './policy-life.ts'
 import { policyLint } from './policy-lint.ts'
 import { policyList } from './policy-list.ts'
+import { policyMigrate } from './policy-migrate.ts'
 import { policyMinimize, policyOverlay } from './policy-overlay.ts'
 import { policyShow } from './policy-show.ts'
 import { policySiblings } from './policy-siblings.ts'
 import { policyStatusCommand } from './policy-status.ts'
+import { policyTranslate } from './policy-translate.ts'
 import { policyVerify } from './policy-verify.ts'
 import { report } from './report.ts'
 import { simulate } from './simulate.ts'
@@ -41,10 +44,13 @@ export const COMMANDS: readonly Command[] = [
   policyEdit,
   policyOverlay,
   policyMinimize,
+  policyMigrate,
   policySiblings,
+  policyTranslate,
   learnCommand,
   report,
   top,
+  events,
   importCommand,
   compile,
   explain,

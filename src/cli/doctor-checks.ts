@@ -60,7 +60,7 @@ function compileSelfTest(): string {
     architectures: { x86_64: { known: 400, syscalls } },
     runs: [],
   }
-  const [program = new Uint8Array()] = compileFilter(library, { ...policy, version: 1 }, 'errno')
+  const [program = new Uint8Array()] = compileFilter(library, { ...policy, version: POLICY_VERSION }, 'errno')
   return `libseccomp ${library.version} compiles a policy to ${program.length / 8} instructions`
 }
 

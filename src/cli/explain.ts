@@ -32,7 +32,8 @@ export const explain: Command = {
     const resolved = subject.architectures.find((architecture) => architecture.name === call.architecture)
     const explanation = explainCall(resolved, entry, call.number, call.args, elsewhere(subject, call))
     const returns = returnName(explanation.verdict === 'allow' ? verdicts.allow : verdicts[explanation.verdict])
-    const seen = entry === undefined ? [] : provenance(subject, entry)
+    const own = entry === undefined ? [] : provenance(subject, entry)
+    const seen = [...own, ...(subject.policy.comments ?? []).map((comment) => `comment on the policy: ${comment}`)]
     if (flag('json')) print(`${JSON.stringify(asJson(call, explanation, returns, entry, seen), null, 2)}\n`)
     else {
       const lines = [...explanation.why, ...seen].map((line) => `  ${line}\n`)
@@ -66,7 +67,7 @@ function elsewhere({ policy }: PolicySubject, { architecture, name }: TypedCall)
 /** Where an entry came from. */
 function provenance(
   { policy }: PolicySubject,
-  { since, again, count, via, reason, learned }: AllowedSyscall,
+  { since, again, count, via, reasons, comments, widening: own, learned }: AllowedSyscall,
 ): string[] {
   const lines: string[] = []
   const runText = (id: string) => {
@@ -79,14 +80,15 @@ function provenance(
   if (count !== undefined) lines.push(`made at most ${number(count, 'time')} in one run`)
   if (learned !== undefined) {
     const places = learned.arguments.map((index) => `argument ${index}`).join(' and ')
-    const widening = policy.widening ?? DEFAULT_WIDENING
+    const widening = own ?? policy.widening ?? DEFAULT_WIDENING
     lines.push(`seen with ${number(learned.values.length, 'value')} of ${places}, widened (${widening})`)
   }
   if (via !== undefined)
     lines.push(
       `no run made it: it stands beside ${via}, which a C library or kernel of another version may use it instead of`,
     )
-  if (reason !== undefined) lines.push(`a person allowed it: ${reason}`)
+  for (const reason of reasons ?? []) lines.push(`a person allowed it: ${reason}`)
+  for (const comment of comments ?? []) lines.push(`comment: ${comment}`)
   return lines
 }
 

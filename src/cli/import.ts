@@ -11,13 +11,13 @@ import { Collector } from '../policy/import/collector.ts'
 import {
   IMPORT_FORMATS,
   type ImportFormat,
-  nativeArchitecture,
   OBSERVATIONS,
   type ReadOptions,
   readFiles,
 } from '../policy/import/formats.ts'
 import { addKernelCalls, policyOfImport } from '../policy/import/policy.ts'
 import { mergePolicies } from '../policy/merge.ts'
+import { nativeArchitecture } from '../policy/native.ts'
 import { startProblems } from '../policy/startable.ts'
 import type { Command, Invocation } from './command.ts'
 import { readInput } from './input.ts'

@@ -1,6 +1,6 @@
 /** What a policy learned of arguments, and what it makes of that: for people. */
 import type { AllowedSyscall, PolicyDocument } from '../generated/policy.ts'
-import { argumentsOf } from '../policy/arguments.ts'
+import { type Argument, argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, architecturesOf } from '../policy/document.ts'
 import { syscallKey } from '../policy/syscalls.ts'
 import { DEFAULT_WIDENING, type WideningStep, widenPolicy } from '../policy/widen.ts'
@@ -22,27 +22,31 @@ export function describeArguments(policy: PolicyDocument): string {
 }
 
 function describeCall(architecture: ArchitectureName, syscall: AllowedSyscall, steps: WideningStep[]): string[] {
-  const { learned } = syscall
+  const { learned, widening: own } = syscall
   if (learned === undefined) return []
   const call = syscallKey(syscall)
-  const names = learned.arguments.map(
-    (index) => argumentsOf(architecture, call).find((argument) => argument.index === index)?.name ?? `arg${index}`,
-  )
+  const columns = learned.arguments.map((index) => {
+    const known = argumentsOf(architecture, call).find((argument) => argument.index === index)
+    return known ?? { name: `arg${index}` }
+  })
   const seen = learned.values
     .slice(0, MAX_LISTED)
-    .map((values) => `    ${values.map((value, at) => `${names[at]}=${hexadecimal(value)}`).join(' ')}\n`)
+    .map((values) => `    ${values.map((value, at) => valueText(columns[at], value)).join(' ')}\n`)
   const more = learned.values.length - seen.length
-  const own = steps.filter((step) => step.architecture === architecture && step.syscall === call)
+  const made = steps.filter((step) => step.architecture === architecture && step.syscall === call)
   return [
-    `  ${call} (${architecture}), seen with ${count(learned.values.length, 'combination')}\n`,
+    `  ${call} (${architecture}), seen with ${count(learned.values.length, 'combination')}${own === undefined ? '' : ` (widening: ${own})`}\n`,
     ...seen,
     ...(more > 0 ? [`    and ${more} more\n`] : []),
-    ...own.map(
+    ...made.map(
       ({ argument, reason }) => `    widened: ${argument === undefined ? '' : `${argument.name}: `}${reason}\n`,
     ),
   ]
 }
 
-function hexadecimal(value: number): string {
-  return value < 10 ? String(value) : `0x${value.toString(16)}`
+/** "prio=-2", "type=0x80001". */
+function valueText(column: Pick<Argument, 'name' | 'ranges'> | undefined, value: number): string {
+  const signed = column?.ranges?.some(({ from }) => from < 0) === true
+  const text = signed ? String(value | 0) : value < 10 ? String(value) : `0x${value.toString(16)}`
+  return `${column?.name}=${text}`
 }

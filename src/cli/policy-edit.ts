@@ -11,19 +11,31 @@ import type { Command } from './command.ts'
 import { readInput } from './input.ts'
 import { loadPolicy } from './load.ts'
 import { syscallNames } from './names.ts'
+import { changeOf, EDIT_OPTIONS } from './policy-change.ts'
 
 export const policyEdit: Command = {
   name: 'policy edit',
   operands: 'POLICY',
-  summary: 'Edit a policy in a text editor; what is wrong is not taken.',
+  summary: 'Edit a policy in a text editor; what is wrong is not taken. Or change its comments or its widening.',
   details:
     'POLICY is the name of a policy in the store. The editor is $VISUAL, or $EDITOR, or vi. The text is checked before it takes the\n' +
-    'place of the policy; where it is wrong, or somebody else has changed the policy meanwhile, it stays in a file that is named.',
+    'place of the policy; where it is wrong, or somebody else has changed the policy meanwhile, it stays in a file that is named.\n\n' +
+    'With an option no editor is started. Comments are lines; they stay where policies are merged and runs are learned.',
+  options: EDIT_OPTIONS,
   arity: [1, 1],
-  async run({ operands, store }) {
+  async run(invocation) {
+    const { operands, store } = invocation
     const name = operands[0] as string
     store.directory(name)
-    const before = encodePolicy(await loadPolicy(store, name))
+    const policy = await loadPolicy(store, name)
+    const change = changeOf(invocation)
+    if (change !== undefined) {
+      await store.update(name, (stored) =>
+        stored === undefined ? undefined : checked(encodePolicy(change(stored)), name),
+      )
+      return 0
+    }
+    const before = encodePolicy(policy)
     const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-edit-'))
     const file = join(directory, `${name}.json`)
     writeFileSync(file, before, { mode: 0o600 })

@@ -75,7 +75,8 @@ export const policyExport: Command = {
 /** Said on standard error, where the profile does not go. */
 function ownCalls(invocation: Invocation, format: Exclude<Format, 'bpf'>): readonly string[] {
   if (invocation.flag('no-runtime-calls') || format === 'pfc' || format === 'systemd') return []
-  const { calls, from } = ownCallsOf(invocation.settings.store, runtimePathIfInstalled(invocation))
+  const runtime = runtimePathIfInstalled(invocation)
+  const { calls, from } = ownCallsOf(invocation.settings.store, runtime === undefined ? [] : [runtime])
   printError(`oci-sandbox: the profile holds the runtime's own calls from ${from}\n`)
   return calls
 }

@@ -1,5 +1,5 @@
 /** policy merge, rename and rm. */
-import { readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SandboxError } from '../errors.ts'
 import { failed } from '../host/files.ts'
@@ -57,6 +57,7 @@ export const policyRename: Command = {
     })
     // Both are there until here: a power failure doubles a policy rather than lose it.
     for (const file of store.runFiles(from)) renameSync(join(store.runs(from), file), join(store.runs(to), file))
+    if (existsSync(store.events(from))) renameSync(store.events(from), store.events(to))
     remove(store, from)
     return 0
   },
@@ -70,10 +71,11 @@ export const policyRm: Command = {
     'A policy that a running container is learned into is not removed, unless --force says so: that run is then lost.',
   options: { force: { type: 'boolean', help: 'also where a container is being learned into it' } },
   arity: [1, MAX_POLICIES],
-  run({ operands, store, flag }) {
+  async run({ operands, store, flag }) {
     for (const name of operands) {
       const directory = store.directory(inStore(name))
       if (!store.list().includes(name)) throw store.notFound(name)
+      await finishMerging(store, name)
       const live = liveRuns(store, name)
       if (live.length > 0 && !flag('force')) {
         throw new SandboxError(
@@ -87,6 +89,15 @@ export const policyRm: Command = {
     }
     return 0
   },
+}
+
+/** What is left of a container that has just ended would otherwise come back after the removal. A policy that is broken can be removed as well. */
+async function finishMerging(store: Store, name: string): Promise<void> {
+  try {
+    await foldPendingRuns(store, name)
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error
+  }
 }
 
 /** A path with a slash is no policy of the store. */
@@ -110,7 +121,8 @@ function exists(name: string): SandboxError {
 function remove(store: Store, name: string): void {
   const directory = store.directory(name)
   try {
-    for (const file of readdirSync(directory)) if (file !== 'runs') rmSync(join(directory, file), { force: true })
+    for (const file of readdirSync(directory))
+      if (file !== 'runs') rmSync(join(directory, file), { recursive: true, force: true })
     if (store.runFiles(name).length === 0) {
       rmSync(store.runs(name), { recursive: true, force: true })
       rmdirSync(directory)

@@ -2,7 +2,7 @@ import { print } from '../host/output.ts'
 import { lintPolicy } from '../policy/lint.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
-import { table } from './text.ts'
+import { commentLines, table } from './text.ts'
 
 export const policyLint: Command = {
   name: 'policy lint',
@@ -14,9 +14,22 @@ export const policyLint: Command = {
   options: { json: { type: 'boolean', help: 'as JSON' } },
   arity: [1, 1],
   async run({ operands, store, flag }) {
-    const findings = lintPolicy(await loadPolicy(store, operands[0] as string))
+    const policy = await loadPolicy(store, operands[0] as string)
+    const findings = lintPolicy(policy)
     if (flag('json')) print(`${JSON.stringify(findings, null, 2)}\n`)
-    else print(table(findings.map(({ kind, call, reason }) => [kind, call ?? '-', reason])))
+    else {
+      const comments = policy.comments ?? []
+      if (comments.length > 0) print(commentLines(comments, ''))
+      print(
+        table(
+          findings.map(({ kind, call, reason, comments = [] }) => [
+            kind,
+            call ?? '-',
+            [reason, ...comments.map((comment) => `(comment: ${comment})`)].join(' '),
+          ]),
+        ),
+      )
+    }
     return findings.some(({ kind }) => kind === 'dangerous') ? 1 : 0
   },
 }

@@ -1,23 +1,21 @@
 /** policy overlay and policy minimize: policies made of others. */
 import { basename, dirname, resolve } from 'node:path'
 import { SandboxError } from '../errors.ts'
-import type { PolicyDocument } from '../generated/policy.ts'
 import { sha256 } from '../host/hash.ts'
 import { print } from '../host/output.ts'
 import { decodePolicy, encodePolicy } from '../policy/document.ts'
 import { kernelCalls } from '../policy/kernel-calls.ts'
 import { applyOverlay, decodeOverlay, minimised, type Overlay } from '../policy/overlay.ts'
-import type { Store } from '../policy/store.ts'
 import { listProblems } from '../validate.ts'
 import type { Command } from './command.ts'
 import { readInput } from './input.ts'
 import { loadPolicy } from './load.ts'
+import { keptNotes, replaceMade } from './made.ts'
 import { syscallNames } from './names.ts'
 import { readProfileFile } from './profile-file.ts'
 
 /** The mark of a policy that an overlay made, and that may be replaced by its next version. */
 const FORMAT = 'overlay'
-const MAX_NOTES = 64
 
 export const policyOverlay: Command = {
   name: 'policy overlay',
@@ -50,21 +48,19 @@ export const policyOverlay: Command = {
     )
     if (unknown.length > 0) throw invalid(file, listProblems(unknown))
     for (const note of notes) print(`${note}\n`)
-    const kept =
-      notes.length > MAX_NOTES ? [...notes.slice(0, MAX_NOTES - 1), `and ${notes.length - MAX_NOTES + 1} more`] : notes
     const provenance = {
       format: FORMAT,
       ...(file === '-' ? {} : { source: basename(file).slice(0, 256) }),
       digest: `sha256:${sha256(source)}`,
       date: new Date().toISOString(),
-      ...(kept.length === 0 ? {} : { notes: kept }),
+      ...keptNotes(notes),
     }
     const made = {
       ...result,
       name,
       imports: [...(policy.imports ?? []).filter(({ format }) => format !== FORMAT), provenance],
     }
-    if (!flag('dry-run')) await replace(store, decodePolicy(encodePolicy(made), 'that the overlay makes'))
+    if (!flag('dry-run')) await replaceMade(store, decodePolicy(encodePolicy(made), 'that the overlay makes'), FORMAT)
     return 0
   },
 }
@@ -100,20 +96,6 @@ export const policyMinimize: Command = {
 function readOverlay(file: string, text: string): Overlay {
   return decodeOverlay(text, (problem) => {
     throw invalid(file, problem)
-  })
-}
-
-/** Puts a policy into the store, in place of one that an overlay made. */
-async function replace(store: Store, policy: PolicyDocument): Promise<void> {
-  store.prepare(policy.name)
-  await store.update(policy.name, (stored) => {
-    if (stored !== undefined && !(stored.imports ?? []).some(({ format }) => format === FORMAT)) {
-      throw new SandboxError(
-        'STORE_FAILED',
-        `there is a policy ${policy.name} already that no overlay made; choose another --name, or remove it with policy rm`,
-      )
-    }
-    return policy
   })
 }
 

@@ -7,7 +7,7 @@ import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
 import { describeArguments } from './policy-arguments.ts'
 import { describePaths, summarisePaths } from './policy-paths.ts'
-import { count, fill, table } from './text.ts'
+import { commentLines, count, fill, table } from './text.ts'
 
 export const policyShow: Command = {
   name: 'policy show',
@@ -43,6 +43,7 @@ function describe(policy: PolicyDocument): string {
   const whole = runs.filter((run) => run.complete).length
   const text = [
     `policy ${name}: ${complete ? 'complete' : 'partial: no run was seen from its first call to its end'}\n`,
+    commentLines(policy.comments ?? [], '  '),
   ]
   for (const [architecture, { known, syscalls }] of architecturesOf(policy)) {
     const own = syscalls.filter(({ via }) => via === undefined)
@@ -53,6 +54,8 @@ function describe(policy: PolicyDocument): string {
     )
     text.push(fill(own.map(marked), '  '))
     if (beside.length > 0) text.push('  and instead of them:\n', fill(beside.map(marked), '  '))
+    for (const syscall of syscalls)
+      if (syscall.comments !== undefined) text.push(commentLines(syscall.comments, `  ${syscallKey(syscall)}: `))
   }
   text.push(`\nlearned from ${count(runs.length, 'run')}, of which ${whole} complete\n`)
   if (runs.length > MAX_RUNS) text.push(`(the last ${MAX_RUNS}; --json shows all)\n`)

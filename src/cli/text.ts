@@ -28,7 +28,9 @@ export function fill(words: readonly string[], indent: string, width = 100): str
   return [...lines, line].map((text) => `${text}\n`).join('')
 }
 
-/** "1 run", "2 runs". */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
+/** What people said, a line each. */
+export function commentLines(comments: readonly string[], indent: string): string {
+  return comments.map((comment) => `${indent}# ${comment}\n`).join('')
 }
+
+export { count } from '../count.ts'

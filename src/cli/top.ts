@@ -7,6 +7,7 @@ import { print, printError } from '../host/output.ts'
 import { type LiveRun, liveRuns } from '../learn/live.ts'
 import { decodeNote } from '../learn/note.ts'
 import { NOTE } from '../learn/pending.ts'
+import { type Progress, progressOf, rateBetween } from '../learn/progress.ts'
 import type { Store } from '../policy/store.ts'
 import type { Command } from './command.ts'
 import { table } from './text.ts'
@@ -23,11 +24,18 @@ interface Row {
   readonly distinct: number
   /** Those that the stored policy has not. */
   readonly new: number
-  /** Calls per second from the start on; absent where the record does not count before its end. */
+  /** So far; absent where they are not counted while the program runs. */
+  readonly calls?: number
+  /** Calls per second since the last look, or from the start on; absent where they are not counted. */
   readonly rate?: number
+  /** Calls and tasks that were lost, so far. */
+  readonly lost?: number
   /** Lines of the record that cannot be read. */
   readonly damaged: boolean
 }
+
+/** What was seen of each run at the last look. */
+type Looks = Map<string, Progress>
 
 const INTERVAL = { least: 0.1, usual: 2, most: 3600 }
 
@@ -35,9 +43,9 @@ export const top: Command = {
   name: 'top',
   summary: 'Watch the containers that are being learned.',
   details:
-    'Shows each run whose tracer lives, until q or Ctrl-C: its policy, container and program, how many different calls it has made,\n' +
-    'how many of them the policy does not have yet, and whether its record is damaged. Records count calls at their end only, so\n' +
-    'that there are no calls per second (-) unless the tracer writes counts while it runs.',
+    'Shows each run whose tracer lives, until q or Ctrl-C: its policy, container and program, its calls per second since the last look\n' +
+    '(at the first one, from its start on), how many different calls it has made, how many of them the policy does not have yet,\n' +
+    'how many calls and tasks were lost, and whether its record is damaged. A filter that lets calls pass unseen counts none (-).',
   options: {
     once: { type: 'boolean', help: 'show it once and end' },
     json: { type: 'boolean', help: 'once, as JSON' },
@@ -46,8 +54,8 @@ export const top: Command = {
   arity: [0, 0],
   async run({ store, text, flag }) {
     const interval = intervalOf(text('interval'))
-    if (flag('json')) print(`${JSON.stringify(rowsOf(store), null, 2)}\n`)
-    else if (flag('once')) print(describe(rowsOf(store)))
+    if (flag('json')) print(`${JSON.stringify(rowsOf(store, new Map()), null, 2)}\n`)
+    else if (flag('once')) print(describe(rowsOf(store, new Map())))
     else await watch(store, interval)
     return 0
   },
@@ -59,10 +67,10 @@ function intervalOf(text: string | undefined): number {
   throw new SandboxError('USAGE', `--interval ${text}: expected seconds from ${INTERVAL.least} to ${INTERVAL.most}`)
 }
 
-function rowsOf(store: Store): Row[] {
+function rowsOf(store: Store, looks: Looks): Row[] {
   return store.list().flatMap((policy) => {
     try {
-      return liveRuns(store, policy).map((live) => row(store, policy, live))
+      return liveRuns(store, policy).map((live) => row(store, policy, live, looks))
     } catch (cause) {
       const error = asSandboxError(cause)
       printError(`oci-sandbox: ${oneLine(error)} [${error.code}]\n`)
@@ -71,7 +79,7 @@ function rowsOf(store: Store): Row[] {
   })
 }
 
-function row(store: Store, policy: string, { run, trace }: LiveRun): Row {
+function row(store: Store, policy: string, { run, trace }: LiveRun, looks: Looks): Row {
   const known = knownCalls(store, policy)
   const seccomp = seccompLibrary()
   const fresh = trace.calls.filter(({ arch, nr }) => {
@@ -79,7 +87,9 @@ function row(store: Store, policy: string, { run, trace }: LiveRun): Row {
     return !known.has(`${arch} ${seccomp.resolveNumber(arch as 'x86_64', number) ?? number}`)
   })
   const seconds = Math.max(0, (Date.now() - Date.parse(trace.hello.started)) / 1000)
-  const made = trace.calls.reduce((sum, { count }) => sum + count, 0)
+  const progress = progressOf(trace.hello)
+  const rate = rateOf(looks.get(run), progress, seconds)
+  if (progress !== undefined) looks.set(run, progress)
   return {
     policy,
     container: containerOf(store, policy, run),
@@ -89,9 +99,17 @@ function row(store: Store, policy: string, { run, trace }: LiveRun): Row {
     seconds: Math.round(seconds * 10) / 10,
     distinct: trace.calls.length,
     new: fresh.length,
-    ...(made > trace.calls.length && seconds > 0 ? { rate: Math.round(made / seconds) } : {}),
+    ...(progress === undefined || progress.partial ? {} : { calls: progress.calls }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(progress === undefined ? {} : { lost: progress.lost }),
     damaged: trace.damage !== undefined,
   }
+}
+
+/** The average from the start on where there was no look before. */
+function rateOf(earlier: Progress | undefined, now: Progress | undefined, seconds: number): number | undefined {
+  if (earlier !== undefined) return rateBetween(earlier, now)
+  return now === undefined || now.partial || seconds <= 0 ? undefined : Math.round(now.calls / seconds)
 }
 
 /** What the policy has already, without what is not merged yet. */
@@ -113,19 +131,25 @@ function containerOf(store: Store, policy: string, run: string): string {
 
 function describe(rows: readonly Row[]): string {
   if (rows.length === 0) return 'no container is being learned\n'
-  const cells = rows.map(({ policy, container, program, backend, seconds, rate, distinct, new: fresh, damaged }) => [
-    policy,
-    // Container ids are long, and their beginning tells them apart.
-    container.slice(0, 24),
-    `${Math.round(seconds)} s`,
-    rate === undefined ? '-' : String(rate),
-    String(distinct),
-    String(fresh),
-    damaged ? 'yes' : 'no',
-    backend,
-    program,
+  const cells = rows.map(
+    ({ policy, container, program, backend, seconds, rate, distinct, new: fresh, lost, damaged }) => [
+      policy,
+      // Container ids are long, and their beginning tells them apart.
+      container.slice(0, 24),
+      `${Math.round(seconds)} s`,
+      rate === undefined ? '-' : String(rate),
+      String(distinct),
+      String(fresh),
+      lost === undefined ? '-' : String(lost),
+      damaged ? 'yes' : 'no',
+      backend,
+      program,
+    ],
+  )
+  return table([
+    ['POLICY', 'CONTAINER', 'TIME', 'CALLS/S', 'CALLS', 'NEW', 'LOST', 'DAMAGED', 'BACKEND', 'PROGRAM'],
+    ...cells,
   ])
-  return table([['POLICY', 'CONTAINER', 'TIME', 'CALLS/S', 'CALLS', 'NEW', 'DAMAGED', 'BACKEND', 'PROGRAM'], ...cells])
 }
 
 /** Clears the terminal and shows it again, until q, Ctrl-C or the end of standard input. */
@@ -142,7 +166,9 @@ async function watch(store: Store, interval: number): Promise<void> {
     process.on('SIGINT', () => resolve())
     process.on('SIGTERM', () => resolve())
   })
-  const show = () => print(`\u001b[H\u001b[2J${clock()} ${describe(rowsOf(store)).replace(/\n/g, raw ? '\r\n' : '\n')}`)
+  const looks: Looks = new Map()
+  const show = () =>
+    print(`\u001b[H\u001b[2J${clock()} ${describe(rowsOf(store, looks)).replace(/\n/g, raw ? '\r\n' : '\n')}`)
   const timer = setInterval(show, interval)
   try {
     show()

@@ -1,9 +1,13 @@
 /** In the bundle: linux.seccomp, which the runtime loads itself. It works under it too, so its own calls are allowed as well. */
+import { type CachedFilter, FilterCache } from '../filter/cache.ts'
 import { seccompLibrary } from '../filter/library.ts'
+import { lookUpFilter } from '../filter/lookup.ts'
 import { oneList } from '../policy/export/one-list.ts'
 import { type ExportOptions, exportOci, type Profile } from '../policy/export-oci.ts'
 import { intersectOci } from '../policy/intersect-oci.ts'
 import type { Store } from '../policy/store.ts'
+import { widenPolicy } from '../policy/widen.ts'
+import { withRuntimeCalls } from '../policy/with-runtime-calls.ts'
 
 /** `theirs`: the bundle's own profile, which is never widened. Throws POLICY_*, EXPORT_IMPOSSIBLE, STORE_*. */
 export function bundleSeccomp(
@@ -15,6 +19,22 @@ export function bundleSeccomp(
   const names = {
     numberOf: (architecture: string, name: string) => seccomp.resolveName(architecture as 'x86_64', name),
   }
-  const ours = exportOci(oneList(store.read(policy), names), { action, runtimeCalls })
+  const ours = exportOci(oneList(widenPolicy(store.read(policy)), names), { action, runtimeCalls })
   return theirs === undefined ? ours : intersectOci(ours, theirs)
+}
+
+/**
+ * The filter that the runtime's own, which it compiles from that profile, must not be wider than. Throws what filterOf() throws.
+ */
+export async function bundleLimit(
+  store: Store,
+  { policy, action, runtimeCalls }: { readonly policy: string } & ExportOptions,
+): Promise<CachedFilter> {
+  const seccomp = seccompLibrary()
+  const has = (architecture: string, call: string) => seccomp.resolveName(architecture as 'x86_64', call) !== undefined
+  const { text, decode } = store.source(policy)
+  // No policy has such a name: the cache keeps apart what has other calls added.
+  const name = ['', policy, ...runtimeCalls].join('+')
+  const source = { name, text, decode: () => withRuntimeCalls(decode(), runtimeCalls, has) }
+  return await lookUpFilter(new FilterCache(store.root), source, action)
 }

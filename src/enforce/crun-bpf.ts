@@ -2,18 +2,23 @@
 import { SandboxError } from '../errors.ts'
 import { type CachedProgram, FilterCache } from '../filter/cache.ts'
 import { lookUpFilter } from '../filter/lookup.ts'
-import type { ViolationAction } from '../oci/annotations.ts'
+import type { ExportOptions } from '../policy/export-oci.ts'
 import type { Store } from '../policy/store.ts'
 import { withRuntimeCalls } from '../policy/with-runtime-calls.ts'
+
+/** crun's own calls are those of the machine, not of another ABI. */
+const NATIVE: readonly string[] = ['x86_64', 'aarch64']
 
 /** Throws what filterOf() throws, and FILTER_FAILED where the policy needs more than one program, which the annotation cannot hold. */
 export async function crunFilter(
   store: Store,
-  { policy, action }: { readonly policy: string; readonly action: ViolationAction },
+  { policy, action, runtimeCalls }: { readonly policy: string } & ExportOptions,
 ): Promise<CachedProgram> {
   const { text, decode } = store.source(policy)
-  // No policy has such a name: the cache keeps the two apart.
-  const source = { name: `${policy}+runtime-calls`, text, decode: () => withRuntimeCalls(decode()) }
+  // No policy has such a name: the cache keeps apart what has other calls added.
+  const name = [policy, ...runtimeCalls].join('+')
+  const has = (architecture: string) => NATIVE.includes(architecture)
+  const source = { name, text, decode: () => withRuntimeCalls(decode(), runtimeCalls, has) }
   const [program, ...others] = await lookUpFilter(new FilterCache(store.root), source, action)
   if (program !== undefined && others.length === 0) return program
   throw new SandboxError(

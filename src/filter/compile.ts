@@ -175,7 +175,7 @@ function translate(
         for (const rule of rules ?? [[]]) {
           const comparisons = rule.map(({ index, op, value, mask }) => ({
             index: index as 0,
-            op,
+            op: op as Exclude<typeof op, 'range'>,
             value: decodeUint64(value),
             ...(mask === undefined ? {} : { mask: decodeUint64(mask) }),
           }))

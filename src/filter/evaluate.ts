@@ -12,7 +12,7 @@ export interface ResolvedArchitecture {
   /** The highest number that was known when this was learned. Newer ones get ENOSYS, unless they are allowed. */
   readonly known: number
   /** By syscall number; null: any arguments. */
-  readonly allowed: ReadonlyMap<number, readonly Comparison[][] | null>
+  readonly allowed: ReadonlyMap<number, Rules>
 }
 
 /** Widens what was learned to rules and resolves the names of a policy; `unresolved` collects the JSON pointers of those that are no syscall. */
@@ -22,15 +22,23 @@ export function resolvePolicy(
   unresolved: string[],
 ): ResolvedArchitecture[] {
   return architecturesOf(widenPolicy(policy)).map(([name, architecture]) => {
-    const allowed = new Map<number, readonly Comparison[][] | null>()
+    const allowed = new Map<number, Rules>()
     for (const [index, syscall] of architecture.syscalls.entries()) {
       const number = syscall.number ?? resolve(name, syscall.name as string)
       if (number === undefined)
         unresolved.push(`/architectures/${name}/syscalls/${index}: ${syscall.name} is no syscall of ${name}`)
-      else allowed.set(number, syscall.rules ?? null)
+      else allowed.set(number, eitherOf(allowed.get(number), syscall.rules ?? null))
     }
     return { name, known: architecture.known, allowed }
   })
+}
+
+type Rules = readonly Comparison[][] | null
+
+/** Of a call that stands in the list by its name and, from a time when it had none, by its number: what either allows. */
+function eitherOf(a: Rules | undefined, b: Rules): Rules {
+  if (a === undefined) return b
+  return a === null || b === null ? null : [...a, ...b]
 }
 
 /** The verdict on a call of an architecture that the policy names. */

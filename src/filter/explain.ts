@@ -59,9 +59,13 @@ function ruleText(rule: readonly Comparison[]): string {
   return rule.map(comparisonText).join(' and ')
 }
 
-function comparisonText({ index, op, value, mask }: Comparison): string {
+function comparisonText({ index, op, value, to, mask }: Comparison): string {
   const operand = argumentText(decodeUint64(value))
   if (op === 'masked==') return `argument ${index} & 0x${decodeUint64(mask ?? 0).toString(16)} == ${operand}`
+  if (op === 'range') {
+    const looked = mask === undefined ? '' : ` & 0x${decodeUint64(mask).toString(16)}`
+    return `argument ${index}${looked} is ${operand} to ${argumentText(decodeUint64(to ?? value))}`
+  }
   return `argument ${index} ${op} ${operand}`
 }
 

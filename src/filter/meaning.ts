@@ -118,9 +118,24 @@ function ruleNode(diagram: Diagram, rule: readonly Comparison[], bits: 32 | 64):
   return condition
 }
 
-function comparisonNode(diagram: Diagram, { index, op, value, mask }: Comparison, bits: 32 | 64): number {
+function comparisonNode(diagram: Diagram, comparison: Comparison, bits: 32 | 64): number {
+  const { index, op, value, to, mask } = comparison
+  if (op === 'range') {
+    const end = (op: '>=' | '<=', value: Comparison['value']) => boundNode(diagram, { index, op, value }, mask, bits)
+    return diagram.select(end('>=', value), end('<=', to ?? value), FALSE)
+  }
+  return boundNode(diagram, comparison, op === 'masked==' ? (mask ?? 0) : undefined, bits)
+}
+
+/** A comparison of the bits of a mask with one value; undefined: of the whole argument. */
+function boundNode(
+  diagram: Diagram,
+  { index, op, value }: Pick<Comparison, 'index' | 'op' | 'value'>,
+  mask: Comparison['mask'],
+  bits: 32 | 64,
+): number {
   const operand = decodeUint64(value)
-  const compared = op === 'masked==' ? decodeUint64(mask ?? 0) : BigInt.asUintN(bits, -1n)
+  const compared = mask === undefined ? BigInt.asUintN(bits, -1n) : decodeUint64(mask)
   // A bit that is not looked at is 0.
   if ((op === 'masked==' || op === '==') && (operand & ~compared) !== 0n) return FALSE
   const halves = bits === 64 ? [0, 1] : [0]

@@ -3,19 +3,17 @@
  * meaning.ts), and compared. Where they differ, there is a call that shows it.
  */
 import { oneLine, SandboxError } from '../errors.ts'
-import type { Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { describeCall } from './call-text.ts'
-import { MAX_WORD } from './calls.ts'
 import { Diagram } from './diagram.ts'
 import type { ResolvedArchitecture } from './evaluate.ts'
-import { meaningOf, orderFor, rulesNode, verdictsOf } from './meaning.ts'
-import type { Program } from './program.ts'
-import { type Difference, decodePrograms, differences, regionsOf } from './regions.ts'
+import { meaningOf, verdictsOf } from './meaning.ts'
+import { decodePrograms, differences, regionsOf } from './regions.ts'
 import { returnName } from './returns.ts'
+import { findMismatch, type Mismatch, type RuledCall } from './ruled-calls.ts'
 import { Simulator, type SyscallData } from './simulate.ts'
 import { OPEN } from './symbolic.ts'
-import { actionFor, differingValues } from './witness.ts'
+import { Walk } from './walk.ts'
 
 /** A call that two filters, or a filter and its policy, treat otherwise. */
 export interface Witness {
@@ -70,12 +68,15 @@ export function findDifference(
     violation,
     (rules, bits) => FIRST_RULED - (ruled.push({ rules, bits }) - 1),
   )
+  let walk: Walk | undefined
   for (const difference of differences(outline, meaning)) {
     const { a, b } = difference
-    const found =
-      a === OPEN || b <= FIRST_RULED
-        ? differenceOf(programs, difference, ruled[FIRST_RULED - b] ?? diagram.value(b), violation)
-        : { call: { arch: difference.archFrom, number: difference.from, args: [] }, expected: diagram.value(b) }
+    let found: Mismatch | undefined
+    if (a === OPEN || b <= FIRST_RULED) {
+      walk ??= new Walk(programs)
+      found = findMismatch(programs, walk, difference, ruled[FIRST_RULED - b] ?? diagram.value(b), violation)
+    } else
+      found = { call: { arch: difference.archFrom, number: difference.from, args: [] }, expected: diagram.value(b) }
     if (found !== undefined) return { ...found, found: new Simulator(bytes).run(found.call) }
   }
   return undefined
@@ -83,47 +84,6 @@ export function findDifference(
 
 /** The nodes of calls with rules in the outline of a policy: from this one downwards. */
 const FIRST_RULED = OPEN - 1
-
-interface RuledCall {
-  readonly rules: readonly Comparison[][]
-  readonly bits: 32 | 64
-}
-
-/** Of some calls that look at arguments. `expected`: their rules, or the one value. */
-function differenceOf(
-  programs: readonly Program[],
-  { archFrom, archTo, from, to }: Difference,
-  expected: RuledCall | number,
-  violation: ViolationAction,
-): Omit<Witness, 'found'> | undefined {
-  const rules = typeof expected === 'number' ? [] : expected.rules
-  const diagram = new Diagram(orderFor(rules))
-  const wanted = typeof expected === 'number' ? diagram.end(expected) : nodeOf(diagram, expected, violation)
-  const filter = regionsOf(diagram, programs, {
-    calls: [
-      [from, to],
-      [archFrom, archTo],
-    ],
-  })
-  const policy = [{ from: 0, to: MAX_WORD, starts: [0], nodes: [wanted] }]
-  for (const difference of differences(filter, policy)) {
-    // Behind the last call that was asked for the regions say nothing.
-    if (difference.from > to || difference.archFrom > archTo) continue
-    const call = {
-      arch: difference.archFrom,
-      number: difference.from,
-      ...differingValues(diagram, difference.a, wanted),
-    }
-    return { call, expected: actionFor(diagram, wanted, call) }
-  }
-  return undefined
-}
-
-function nodeOf(diagram: Diagram, { rules, bits }: RuledCall, violation: ViolationAction): number {
-  const { allow, refuse, enosys } = verdictsOf(violation)
-  const ends = { allow: diagram.end(allow), refuse: diagram.end(refuse), enosys: diagram.end(enosys) }
-  return rulesNode(diagram, rules, bits, ends)
-}
 
 function sayVerdict(value: number, violation: ViolationAction): string {
   const { allow, refuse } = verdictsOf(violation)

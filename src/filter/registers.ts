@@ -73,6 +73,26 @@ export function registersKey({ a, x, memory }: Registers): string {
   return `${contentKey(a)};${rest}`
 }
 
+/** Those of a place where the accumulator is loaded anew. */
+export function withoutAccumulator(registers: Registers): Registers {
+  return registers.x === ZERO && registers.memory === START.memory ? START : { ...registers, a: ZERO }
+}
+
+export function sameRegisters(one: Registers, other: Registers): boolean {
+  return (
+    one === other ||
+    (one.a === other.a && one.x === other.x && one.memory === other.memory) ||
+    registersKey(one) === registersKey(other)
+  )
+}
+
+export function sameContent(one: Content, other: Content): boolean {
+  return (
+    one === other ||
+    (one.word === other.word && one.shift === other.shift && one.mask === other.mask && one.flip === other.flip)
+  )
+}
+
 function contentKey({ word, shift, mask, flip }: Content): string {
   return `${word} ${shift} ${mask} ${flip}`
 }

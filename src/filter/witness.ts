@@ -38,3 +38,10 @@ export function actionFor(
   }
   return diagram.value(node)
 }
+
+/** The call with these words of struct seccomp_data (linux/seccomp.h). */
+export function callOf(words: readonly number[]): SyscallData {
+  const wide = (low: number) => (BigInt(words[low + 1] as number) << 32n) | BigInt(words[low] as number)
+  const args = Array.from({ length: ARGUMENTS }, (_, index) => wide(4 + 2 * index))
+  return { number: words[0] as number, arch: words[1] as number, args, pointer: wide(2) }
+}

@@ -124,12 +124,24 @@ export function writeAtomic(
   }
 }
 
+/** Puts the names in a directory on the disk. */
 function syncDirectory(path: string): void {
   const descriptor = openSync(path, O_RDONLY)
   try {
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** The same for several directories. Throws STORE_FAILED. */
+export function syncDirectories(paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      syncDirectory(path)
+    } catch (error) {
+      throw failed(`write ${path}`, error)
+    }
   }
 }
 

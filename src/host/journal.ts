@@ -19,6 +19,7 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   failed: 'error',
   killed: 'error',
   ended: 'warning',
+  unverified: 'warning',
   decided: 'debug',
 }
 

@@ -22,6 +22,23 @@ export function runProgram(command: readonly string[], output: Output = 'pipe'):
 /** Nothing of the runtime's environment or current directory reaches them. */
 const OPTIONS = { cwd: '/', env: {}, timeout: TIMEOUT, killSignal: 'SIGKILL' } as const
 
+/**
+ * Starts a program in a session of its own, with none of our descriptors, and does not wait for it: it goes on when we have ended. Throws
+ * where it cannot be started.
+ */
+export function startInBackground([program, ...args]: readonly [string, ...string[]]): void {
+  const { cwd, env } = OPTIONS
+  const options = { cwd, env, detached: true } as const
+  if (globalThis.Bun === undefined) {
+    const { spawn } = process.getBuiltinModule('node:child_process')
+    const child = spawn(program, args, { ...options, stdio: 'ignore' })
+    child.on('error', () => {}) // what it was to do is done by the next one that looks
+    child.unref()
+  } else {
+    globalThis.Bun.spawn([program, ...args], { ...options, stdio: ['ignore', 'ignore', 'ignore'] }).unref()
+  }
+}
+
 /** Bun's own, as importing node:child_process would add 0.7 ms to every start of a hook. */
 function runInBun(command: readonly string[], output: Output): Ended {
   try {

@@ -17,7 +17,7 @@ export const BACKENDS: readonly Run['backend'][] = [
   'ptrace-syscall',
   'ptrace-trace',
 ]
-export const RUN_DETAILS: readonly Run['detail'][] = ['names', 'args', 'paths']
+export const RUN_DETAILS: readonly Run['detail'][] = ['names', 'args', 'paths', 'events']
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const SHA256 = /^[0-9a-f]{64}$/
@@ -41,6 +41,8 @@ export function isSound(event: Event): boolean {
       return isCall(event) && isCombination(event)
     case 'finish':
       return isFinish(event)
+    case 'events':
+      return [event.written, event.dropped, event.failed].every(isCount)
     case 'file':
     case 'endpoint':
     case 'execute':
@@ -51,12 +53,25 @@ export function isSound(event: Event): boolean {
   }
 }
 
-function isHello({ backend, detail, kernel, machine, tracerPid, tracerStart, bootId, started }: Event): boolean {
+function isHello({
+  backend,
+  detail,
+  kernel,
+  machine,
+  pid,
+  joining,
+  tracerPid,
+  tracerStart,
+  bootId,
+  started,
+}: Event): boolean {
   return (
     BACKENDS.some((known) => known === backend) &&
     (detail === undefined || RUN_DETAILS.some((known) => known === detail)) &&
     isText(kernel, 256) &&
     isText(machine, 64) &&
+    isCount(pid) &&
+    (joining === undefined || isCount(joining)) &&
     isCount(tracerPid) &&
     isCount(tracerStart) &&
     isText(bootId) &&

@@ -1,9 +1,11 @@
 /** Records of runs -> the policy in the store. */
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { readTrusted } from '../host/files.ts'
+import { appendJournal } from '../host/journal.ts'
+import { startTimeOf } from '../host/processes.ts'
 import { mergePolicies } from '../policy/merge.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import { withSiblings } from '../policy/siblings.ts'
@@ -15,12 +17,13 @@ import { decodeNote } from './note.ts'
 import { NOTE, pendingRuns, RECORD } from './pending.ts'
 import { type Note, policyOfRun } from './run.ts'
 import { decodeStream, type Trace } from './stream.ts'
+import { runSummary } from './summary.ts'
 
 const UNWATCHED = 'calls were not watched, as the policy held them, but it does not hold them now'
 
 /**
  * Merges every run that has ended, or whose tracer has, into its policy. With ptrace the tracer writes a record's last line before the
- * runtime can learn of the container's end; with eBPF somewhat later, so whoever wants a certain run waits for it first (settleRuns). A
+ * runtime can learn of the container's end; with eBPF somewhat later, so whoever reads a policy waits first (settleRuns). A
  * record is removed once the policy that holds it is on disk; after a crash in between it is folded again, which changes nothing.
  */
 export async function foldRuns(
@@ -29,24 +32,41 @@ export async function foldRuns(
   table: SyscallTable,
   names: Pick<SyscallNames, 'numberOf'>,
 ): Promise<void> {
-  const folded: string[] = []
-  await store.update(name, (stored) => {
-    let policy: PolicyDocument | undefined = stored
+  const folded = new Map<string, Note>()
+  const merge = (stored: PolicyDocument | undefined) => {
+    let policy = stored
     for (const run of pendingRuns(store, name)) {
       const note = readNote(store, name, run)
-      const trace = endedTrace(() => readRecord(store, name, run), note !== undefined)
+      const abandoned = () => note !== undefined || isOld(join(store.runs(name), run + RECORD))
+      const trace = endedTrace(() => readRecord(store, name, run), abandoned)
       if (trace === undefined) continue
       const whole = holdsKnown(policy, trace.known, table) ? trace : { ...trace, damage: UNWATCHED }
       const made = policyOfRun(name, run, whole, note ?? {}, table)
       const learned = store.siblings ? withSiblings(made, names) : made
       policy = policy === undefined ? learned : mergePolicies(policy, learned)
-      folded.push(run)
+      folded.set(run, note ?? {})
     }
     return policy
+  }
+  // Still alone: whoever comes next finds the list of known calls, and no record that is in the policy already.
+  await store.update(name, merge, (policy) => {
+    if (folded.size === 0) return
+    listKnown(store, name, table)
+    for (const run of folded.keys())
+      for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+    for (const [run, { container }] of folded) {
+      const message = runSummary(policy, run)
+      if (message !== undefined) appendJournal(store.root, { event: 'learned', container, message }, store.logLevel)
+    }
   })
-  if (folded.length > 0) listKnown(store, name, table)
-  for (const run of folded)
-    for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
+  await packAll(store, name)
+}
+
+/** Compresses the events of every run that is over; not under the lock, as others need not wait for it. */
+async function packAll(store: Store, name: string): Promise<void> {
+  if (!existsSync(store.events(name))) return
+  const { packEvents } = await import('./event-files.ts')
+  await packEvents(store, name)
 }
 
 /** For the next run. */
@@ -60,22 +80,24 @@ const PATIENCE_MS = 12_000
 const INTERVAL_MS = 5
 
 /**
- * Waits, for a bounded time, until the tracers of a container that has ended have written their last lines. It does not wait for processes
+ * Waits, for a bounded time, until the tracers of containers that have ended have written their last lines. It does not wait for processes
  * that outlive the container's init (in the host's pid namespace): their run is merged later.
  */
-export async function settleRuns(store: Store, name: string, container: string): Promise<void> {
+export async function settleRuns(store: Store, name: string): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   for (const run of pendingRuns(store, name)) {
-    if (readNote(store, name, run)?.container !== container) continue
     while (isUnsettled(readRecord(store, name, run)) && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
     }
   }
 }
 
+/** Whether the container's init is gone, and the tracer has not said so yet. */
 function isUnsettled(trace: Trace | undefined): boolean {
   if (trace?.hello === undefined || trace.finish !== undefined || trace.initEnded) return false
-  return isRunning(trace.hello)
+  const { hello } = trace
+  // A program that joins a container may outlive its runtime. It is traced with ptrace, whose last line is never late.
+  return hello.joining === undefined && startTimeOf(hello.pid) === undefined && isRunning(hello)
 }
 
 function readRecord(store: Store, name: string, run: string): Trace | undefined {
@@ -88,13 +110,21 @@ function readNote(store: Store, name: string, run: string): Note | undefined {
   return text === undefined ? undefined : decodeNote(text)
 }
 
-/** The trace of a run that is over; undefined while its tracer lives. */
-function endedTrace(read: () => Trace | undefined, noted: boolean): Trace | undefined {
+/** Longer than any runtime waits for its hooks. */
+const HOOK_PATIENCE_MS = 3_600_000
+
+function isOld(path: string): boolean {
+  const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  return changed !== undefined && changed < Date.now() - HOOK_PATIENCE_MS
+}
+
+/** The trace of a run that is over; undefined while its tracer lives. `abandoned`: no hook will write more of it. */
+function endedTrace(read: () => Trace | undefined, abandoned: () => boolean): Trace | undefined {
   const trace = read()
   if (trace === undefined || trace.finish !== undefined) return trace
   // The tracer's first line is missing. With a note it once was there (start.ts): the record is damaged. Without one, the hook is
-  // still at work.
-  if (trace.hello === undefined) return noted ? trace : undefined
+  // still at work, or was when power failed.
+  if (trace.hello === undefined) return abandoned() ? trace : undefined
   if (isRunning(trace.hello)) return undefined
   // Read again: the tracer may have written its last lines and ended after the first reading.
   return read()

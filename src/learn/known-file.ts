@@ -9,15 +9,18 @@ function pathOf(store: Store, policy: string): string {
   return join(store.directory(policy), 'known')
 }
 
-/** It belongs to the bytes of one policy.json: a list of another one is not used. */
-function heading(text: Uint8Array): string {
-  return `# sha256:${sha256(text)}\n`
+const HEADING_LINES = 2
+
+/** It belongs to the bytes of one policy.json: a list of another one is not used, nor one that a power failure has torn. */
+function heading(text: Uint8Array, list: string): string {
+  return `# sha256:${sha256(text)}\n# sha256:${sha256(list)}\n`
 }
 
 /** `text`: the policy as it is stored. Throws STORE_FAILED. */
 export function writeKnown(store: Store, policy: string, text: Uint8Array, known: readonly KnownCalls[]): void {
   const lines = known.flatMap(({ arch, numbers }) => numbers.map((nr) => `${arch} ${nr}\n`))
-  writeAtomic(pathOf(store, policy), heading(text) + lines.join(''), { mode: 0o600 })
+  const list = lines.join('')
+  writeAtomic(pathOf(store, policy), heading(text, list) + list, { mode: 0o600 })
 }
 
 /**
@@ -29,6 +32,6 @@ export function currentKnown(store: Store, policy: string): string | undefined {
   const list = readTrusted(path)?.toString('latin1')
   const text = list === undefined ? undefined : store.readText(policy)
   if (list === undefined || text === undefined) return undefined
-  const head = heading(text)
-  return list.startsWith(head) && list.length > head.length ? path : undefined
+  const calls = list.split('\n').slice(HEADING_LINES).join('\n')
+  return calls !== '' && list.startsWith(heading(text, calls)) ? path : undefined
 }

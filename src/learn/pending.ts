@@ -17,14 +17,14 @@ export function pendingRuns(store: Store, policy: string): string[] {
 }
 
 /**
- * Merges the runs that have ended into their policy (fold.ts). Where there are none, nothing is loaded: this stands on the path of every
- * enforced start. The runs of `ended`, a container that has ended, are waited for if their tracers are still at work.
+ * Merges the runs that have ended into their policy (fold.ts), also those whose tracers are still writing their last lines: these are
+ * waited for. Where there are none, nothing is loaded: this stands on the path of every enforced start.
  */
-export async function foldPendingRuns(store: Store, policy: string, ended?: string): Promise<void> {
+export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
   const [{ foldRuns, settleRuns }, library] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
   const numberOf: SyscallNames['numberOf'] = (architecture, name) =>
     library.seccompLibrary().resolveName(architecture, name)
-  if (ended !== undefined) await settleRuns(store, policy, ended)
+  await settleRuns(store, policy)
   await foldRuns(store, policy, library.syscallTable(), { numberOf })
 }

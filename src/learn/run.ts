@@ -38,7 +38,8 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
     // The lines of its arguments were lost: nothing is known of it that could be allowed.
     if (
       learned === undefined &&
-      (detail === 'args' || detail === 'paths') &&
+      detail !== undefined &&
+      detail !== 'names' &&
       argumentsOf(arch, syscall ?? '').length > 0
     )
       continue
@@ -81,7 +82,7 @@ function pathsOfRun({ paths, finish, damage, calls }: Trace, table: SyscallTable
 }
 
 function runOf(id: string, trace: Trace, note: Note, table: SyscallTable): Run {
-  const { hello, program, finish, known: unwatched, damage } = trace
+  const { hello, program, finish, known: unwatched, damage, events } = trace
   const { started, ...known } = note
   return {
     id,
@@ -108,6 +109,9 @@ function runOf(id: string, trace: Trace, note: Note, table: SyscallTable): Run {
     ...(unwatched.length === 0 ? {} : { unwatched: unwatched.reduce((sum, { numbers }) => sum + numbers.length, 0) }),
     ...(finish?.otherFilters === true ? { otherFilters: true } : {}),
     ...pathsOfRun(trace, table),
+    ...(events === undefined
+      ? {}
+      : { events: { written: events.written, dropped: events.dropped, failed: events.failed } }),
     tasks: finish?.tasks ?? 0,
     lost: { tasks: finish?.lost.tasks ?? 0, calls: finish?.lost.calls ?? 0, writes: finish?.lost.writes ?? 0 },
   }

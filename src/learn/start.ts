@@ -36,16 +36,23 @@ export interface LearnRequest {
  * Returns the run's name when the container is traced; the tracer goes on by itself until the container's end. Its record is
  * runs/RUN.ndjson, what it cannot know is beside it in runs/RUN.json. Throws TRACER_FAILED, STORE_FAILED, STORE_UNSAFE.
  */
-export function startLearning(store: Store, request: LearnRequest): string {
+export async function startLearning(store: Store, request: LearnRequest): Promise<string> {
   const { policy, container, pid, containerPid, detail, image } = request
   store.prepare(policy)
   const started = new Date().toISOString()
   const run = `${started.replace(/[-:.]/g, '')}-${randomHex(6)}`
   const base = join(store.runs(policy), run)
   const record = base + RECORD
+  let begun: (() => void) | undefined
   try {
     const joining = containerPid === undefined ? [] : ['--joining', '--container-pid', String(containerPid)]
     const options = [...joining, ...wayOf(store, request), ...detailOptions(detail), ...denialOptions(store, policy)]
+    if (detail === 'events') {
+      const { eventOptions } = await import('./event-files.ts')
+      const more = await eventOptions(store, policy, run, container)
+      begun = more.begun
+      options.push(...more.options)
+    }
     runTracer(['learn', '--pid', String(pid), '--output', record, '--run-id', run, ...options])
     if (decodeStream(readTrusted(record)?.toString('utf8') ?? '').hello === undefined) {
       throw new SandboxError(
@@ -62,12 +69,17 @@ export function startLearning(store: Store, request: LearnRequest): string {
     return run
   } catch (error) {
     for (const suffix of [RECORD, NOTE]) rmSync(base + suffix, { force: true })
+    rmSync(join(store.events(policy), `${run}.0.ndjson`), { force: true })
     throw error
+  } finally {
+    begun?.()
   }
 }
 
 /** The tracer's options. A policy's first two runs know no calls yet. */
 function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...request }: LearnRequest): string[] {
+  // Every call is stopped for: a host that insists on eBPF refuses.
+  if (request.detail === 'events' && request.backend !== 'ebpf') return ['--backend', 'ptrace-syscall']
   // eBPF does not follow a runtime to the process that it starts in a container.
   const backend = request.backend === 'ebpf' && containerPid !== undefined ? 'auto' : request.backend
   const known = backend === 'auto' || backend === 'ptrace-known' ? currentKnown(store, policy) : undefined
@@ -83,8 +95,8 @@ function wayOf(store: Store, { policy, containerPid, setNoNewPrivileges, ...requ
 /** Each level of detail includes the one before it. */
 function detailOptions(detail: Detail): string[] {
   return [
-    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS]),
-    ...(detail === 'paths' ? ['--paths', TRACER_PATHS] : []),
+    ...(detail === 'names' ? [] : ['--arguments', TRACER_ARGUMENTS[process.arch] ?? '']),
+    ...(detail === 'paths' || detail === 'events' ? ['--paths', TRACER_PATHS[process.arch] ?? ''] : []),
   ]
 }
 

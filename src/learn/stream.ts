@@ -21,6 +21,9 @@ export interface Hello {
   readonly detail?: Run['detail']
   readonly kernel: string
   readonly machine: string
+  /** The container's init; with `joining`, the runtime that starts a program in the container. */
+  readonly pid: number
+  readonly joining?: number
   readonly tracerPid: number
   readonly tracerStart: number
   readonly bootId: string
@@ -48,6 +51,13 @@ export interface Finish {
   readonly lost: { readonly tasks: number; readonly calls: number; readonly writes: number }
 }
 
+/** Events that were written, how many of them went again to make room, and how many could not be written. */
+export interface EventCounts {
+  readonly written: number
+  readonly dropped: number
+  readonly failed: number
+}
+
 export interface Trace {
   readonly hello?: Hello
   readonly program?: { readonly path: string; readonly sha256?: string }
@@ -56,6 +66,8 @@ export interface Trace {
   readonly known: readonly KnownCalls[]
   /** With the detail `paths`. */
   readonly paths?: TracedPaths
+  /** With the detail `events`, at the end. */
+  readonly events?: EventCounts
   /** The container's init has ended, while others of its processes live on. */
   readonly initEnded?: boolean
   /** Absent: the tracer did not live to the end of the run. */
@@ -85,7 +97,8 @@ export function decodeStream(text: string): Trace {
       case 'hello':
         if (event.protocol !== PROTOCOL) trace.damage = `protocol ${String(event.protocol)} is not known`
         else trace.hello = event as unknown as Hello
-        if (event.detail === 'paths') trace.paths ??= { files: [], endpoints: [], programs: [] }
+        if (event.detail === 'paths' || event.detail === 'events')
+          trace.paths ??= { files: [], endpoints: [], programs: [] }
         break
       case 'exec':
         trace.program = { path: String(event.exe) }
@@ -114,6 +127,9 @@ export function decodeStream(text: string): Trace {
       case 'execute':
       case 'paths':
         if (trace.paths !== undefined) addPathEvent(trace.paths, event)
+        break
+      case 'events':
+        trace.events = event as unknown as EventCounts
         break
       case 'init-exit':
         trace.initEnded = true

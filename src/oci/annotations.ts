@@ -4,7 +4,7 @@ import { isPolicyName, NAME_RULE } from '../policy/name.ts'
 
 export const MODES = ['learn', 'enforce'] as const
 export const ACTIONS = ['errno', 'kill', 'log'] as const
-export const DETAILS = ['names', 'args', 'paths'] as const
+export const DETAILS = ['names', 'args', 'paths', 'events'] as const
 
 export type Mode = (typeof MODES)[number]
 export type ViolationAction = (typeof ACTIONS)[number]

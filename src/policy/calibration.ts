@@ -93,19 +93,21 @@ export interface OwnCalls {
 export const SHIPPED: OwnCalls = { calls: RUNTIME_CALLS, from: 'the shipped table' }
 
 /**
- * What the runtime calls itself. `runtime`: its path, undefined where it is not known. `noNewPrivileges`: the container's; undefined: both.
- * Throws STORE_UNSAFE.
+ * What the runtime calls itself. `runtimes`: its path; several where it may be any of them, which counts as calibrated where all are; none
+ * where it is not known. `noNewPrivileges`: the container's; undefined: both. Throws STORE_UNSAFE.
  */
-export function ownCallsOf(store: string, runtime: string | undefined, noNewPrivileges?: boolean): OwnCalls {
-  const calibration = runtime === undefined ? undefined : currentCalibration(store, runtime)
-  if (calibration === undefined) {
-    const why = runtime === undefined ? 'the runtime is not known here' : `${runtime} is not calibrated`
-    return { ...SHIPPED, from: `${SHIPPED.from} (${why})` }
+export function ownCallsOf(store: string, runtimes: readonly string[], noNewPrivileges?: boolean): OwnCalls {
+  const calibrations: Calibration[] = []
+  for (const runtime of runtimes) {
+    const calibration = currentCalibration(store, runtime)
+    if (calibration === undefined) return { ...SHIPPED, from: `${SHIPPED.from} (${runtime} is not calibrated)` }
+    calibrations.push(calibration)
   }
-  const { calls, path, version, date } = calibration
-  const lists = [
+  if (calibrations.length === 0) return { ...SHIPPED, from: `${SHIPPED.from} (the runtime is not known here)` }
+  const lists = calibrations.flatMap(({ calls }) => [
     ...(noNewPrivileges === false ? [] : calls.noNewPrivileges),
     ...(noNewPrivileges === true ? [] : calls.newPrivileges),
-  ]
-  return { calls: [...new Set(lists)].sort(), from: `the calibration of ${path} (${version}) of ${date}` }
+  ])
+  const named = calibrations.map(({ path, version, date }) => `the calibration of ${path} (${version}) of ${date}`)
+  return { calls: [...new Set(lists)].sort(), from: named.join(' and ') }
 }

@@ -6,14 +6,16 @@ import { SandboxError } from '../errors.ts'
 import type { AllowedSyscall, Architecture, Comparison, Import, PolicyDocument } from '../generated/policy.ts'
 import { validatePolicy } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
-import { listProblems, quote, schemaProblems } from '../validate.ts'
+import { listProblems, schemaProblems } from '../validate.ts'
 import { canonicalLearned, learnedProblems } from './learned.ts'
+import { sortedLines } from './lines.ts'
+import { migrated } from './migrations.ts'
 import { canonicalPaths, earlierOf, pathProblems } from './paths.ts'
+import { comparisonProblems } from './rules.ts'
 import { canonicalRules, compareSyscalls, compareText, syscallKey } from './syscalls.ts'
-import { decodeUint64 } from './uint64.ts'
 
-/** The version of the format that this program reads and writes. */
-export const POLICY_VERSION = 1
+/** The version of the format that this program writes; older ones are migrated when they are read (migrations.ts). */
+export const POLICY_VERSION = 2
 
 export type ArchitectureName = keyof PolicyDocument['architectures']
 
@@ -34,13 +36,10 @@ export function architecturesOf(policy: PolicyDocument): [ArchitectureName, Arch
 
 /** Decodes a policy. `source` names it in messages (a path). Throws POLICY_INVALID. */
 export function decodePolicy(text: string, source: string): PolicyDocument {
-  const refuse = (problem: string): never => {
-    throw new SandboxError('POLICY_INVALID', `policy ${source}: ${problem}; learn it again or restore it`)
+  const refuse = (problem: string, remedy = 'learn it again or restore it'): never => {
+    throw new SandboxError('POLICY_INVALID', `policy ${source}: ${problem}; ${remedy}`)
   }
-  const value = parseObject(text, refuse)
-  if (value.version !== POLICY_VERSION) {
-    return refuse(`version ${quote(value.version)} is not known (this program knows ${POLICY_VERSION})`)
-  }
+  const value = migrated(parseObject(text, refuse), POLICY_VERSION, refuse)
   const problems = schemaProblems(validatePolicy, value)
   if (problems !== undefined) return refuse(problems)
   const policy = value as unknown as PolicyDocument
@@ -62,6 +61,7 @@ export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
     version: POLICY_VERSION,
     name: policy.name,
     complete: runs.some((run) => run.complete),
+    ...sortedLines('comments', policy.comments),
     ...(policy.widening === undefined ? {} : { widening: policy.widening }),
     architectures,
     ...(paths === undefined ? {} : { paths }),
@@ -75,14 +75,16 @@ export function encodePolicy(policy: PolicyDocument): string {
 }
 
 function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
-  const { name, number, count, since, again, via, reason, learned, rules } = syscall
+  const { name, number, count, since, again, via, reasons, comments, widening, learned, rules } = syscall
   return {
     ...(name === undefined ? { number: number as number } : { name }),
     ...(count === undefined ? {} : { count }),
     ...(since === undefined ? {} : { since }),
     ...(again === undefined ? {} : { again }),
     ...(via === undefined ? {} : { via }),
-    ...(reason === undefined ? {} : { reason }),
+    ...sortedLines('reasons', reasons),
+    ...sortedLines('comments', comments),
+    ...(widening === undefined ? {} : { widening }),
     ...(learned === undefined ? {} : { learned: canonicalLearned(learned) }),
     ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
   }
@@ -134,14 +136,7 @@ function* semanticProblems(policy: PolicyDocument): Generator<string> {
 function* ruleProblems(rule: Comparison[], bits: number, at: string): Generator<string> {
   // One comparison per argument: runtimes read several on one argument as alternatives, which would widen the policy.
   if (new Set(rule.map(({ index }) => index)).size < rule.length) yield `${at}: compares one argument twice`
-  for (const [index, { op, value, mask }] of rule.entries()) {
-    if ((op === 'masked==') !== (mask !== undefined))
-      yield `${at}/${index}: a mask goes with masked==, and only with it`
-    for (const [key, number] of Object.entries({ value, mask: mask ?? 0 })) {
-      if (decodeUint64(number) >> BigInt(bits) !== 0n)
-        yield `${at}/${index}/${key}: ${number} does not fit ${bits} bits`
-    }
-  }
+  for (const [index, comparison] of rule.entries()) yield* comparisonProblems(comparison, bits, `${at}/${index}`)
 }
 
 /** Short values on one line, others a line for each member: a new syscall is one new line in a diff. */

@@ -1,8 +1,9 @@
 /** Policy -> the seccomp profile that runc, crun, Docker and podman read (runtime-spec, config-linux.md#seccomp). Pure. */
 import type { AllowedSyscall, Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
-import type { ArchitectureName } from './document.ts'
+import { ARGUMENT_BITS, type ArchitectureName } from './document.ts'
 import type { OneList } from './export/one-list.ts'
+import { withoutRanges } from './ranges.ts'
 import { decodeUint64 } from './uint64.ts'
 
 export interface ProfileArgument {
@@ -39,7 +40,7 @@ const DEFAULT_ACTION: Record<ViolationAction, Pick<Profile, 'defaultAction' | 'd
   log: { defaultAction: 'SCMP_ACT_LOG' },
 }
 
-const OPERATOR: Record<Comparison['op'], string> = {
+const OPERATOR: Record<Exclude<Comparison['op'], 'range'>, string> = {
   '==': 'SCMP_CMP_EQ',
   '!=': 'SCMP_CMP_NE',
   '<': 'SCMP_CMP_LT',
@@ -55,28 +56,35 @@ export interface ExportOptions {
   readonly runtimeCalls: readonly string[]
 }
 
-/** The profile of a policy whose lists are one (oneList), so that nothing is widened. */
+/**
+ * The profile of a policy whose lists are one (oneList), so that nothing is widened. A profile has no ranges: each becomes as many entries as it
+ * has aligned blocks. Throws EXPORT_IMPOSSIBLE where those are too many.
+ */
 export function exportOci({ architectures, syscalls }: OneList, { action, runtimeCalls }: ExportOptions): Profile {
   const whole = syscalls.filter(({ rules }) => rules === undefined).map(({ name }) => name as string)
   const names = [...new Set([...whole, ...runtimeCalls])].sort()
   const ruled = syscalls.filter(({ name }) => !names.includes(name as string))
+  const bits = architectures.every((name) => ARGUMENT_BITS[name] === 32) ? 32 : 64
   return {
     ...DEFAULT_ACTION[action],
     architectures: architectures.map((name) => SCMP_ARCH[name]),
     syscalls: [
       ...(names.length === 0 ? [] : [{ names, action: 'SCMP_ACT_ALLOW' as const }]),
-      ...ruled.flatMap(ruledSyscalls),
+      ...ruled.flatMap((call) => ruledSyscalls(call, bits)),
     ],
   }
 }
 
-function ruledSyscalls({ name, rules = [] }: AllowedSyscall): ProfileSyscall[] {
-  return rules.map((rule) => ({ names: [name as string], action: 'SCMP_ACT_ALLOW', args: rule.map(argument) }))
+function ruledSyscalls({ name, rules = [] }: AllowedSyscall, bits: 32 | 64): ProfileSyscall[] {
+  const call = name as string
+  const plain = rules.flatMap((rule) => withoutRanges(rule, call, bits))
+  return plain.map((rule) => ({ names: [call], action: 'SCMP_ACT_ALLOW', args: rule.map(argument) }))
 }
 
 function argument({ index, op, value, mask }: Comparison): ProfileArgument {
   const operand = decodeUint64(value)
   // SCMP_CMP_MASKED_EQ: (argument & value) == valueTwo.
-  if (mask !== undefined) return { index, value: decodeUint64(mask), valueTwo: operand, op: OPERATOR[op] }
-  return { index, value: operand, valueTwo: 0n, op: OPERATOR[op] }
+  const operator = OPERATOR[op as keyof typeof OPERATOR]
+  if (mask !== undefined) return { index, value: decodeUint64(mask), valueTwo: operand, op: operator }
+  return { index, value: operand, valueTwo: 0n, op: operator }
 }

@@ -1,9 +1,8 @@
 /** What two policies both allow. Pure. */
-import type { AllowedSyscall, Architecture, Comparison, PolicyDocument } from '../generated/policy.ts'
-import { architecturesOf, canonicalPolicy } from './document.ts'
-import { disjoint, satisfies } from './rules.ts'
-import { canonicalRules, syscallKey } from './syscalls.ts'
-import { decodeUint64, encodeUint64 } from './uint64.ts'
+import type { AllowedSyscall, Architecture, PolicyDocument } from '../generated/policy.ts'
+import { ARGUMENT_BITS, type ArchitectureName, architecturesOf, canonicalPolicy } from './document.ts'
+import { intersectRules } from './intersect-rules.ts'
+import { syscallKey } from './syscalls.ts'
 import { widenPolicy } from './widen.ts'
 
 /**
@@ -26,7 +25,7 @@ function intersectLists(
   b: Architecture,
   policy: PolicyDocument,
   notes: string[],
-  architecture: string,
+  architecture: ArchitectureName,
 ): Architecture {
   const others = new Map(b.syscalls.map((call) => [syscallKey(call), call]))
   const kept: AllowedSyscall[] = []
@@ -40,7 +39,9 @@ function intersectLists(
       const both =
         rules === undefined
           ? other.rules
-          : intersectRules(rules, other.rules, () => notes.push(`${place}: a rule that cannot be said`))
+          : intersectRules(rules, other.rules, ARGUMENT_BITS[architecture], () =>
+              notes.push(`${place}: a rule that cannot be said`),
+            )
       if (both.length > 0) kept.push({ ...rest, rules: both })
       else notes.push(`${place}: no arguments that both allow`)
     }
@@ -52,70 +53,4 @@ function intersectLists(
 function widened(call: AllowedSyscall, architecture: string, policy: PolicyDocument): AllowedSyscall {
   const alone = { ...policy, architectures: { [architecture]: { known: 0, syscalls: [call] } } } as PolicyDocument
   return architecturesOf(widenPolicy(alone))[0]?.[1].syscalls[0] ?? call
-}
-
-/** Each rule of the one with each of the other. */
-export function intersectRules(
-  a: readonly Comparison[][],
-  b: readonly Comparison[][],
-  lost: () => void,
-): Comparison[][] {
-  const both: Comparison[][] = []
-  for (const one of a) {
-    for (const other of b) {
-      if (disjoint(one, other)) continue
-      const rule = intersectRule(one, other)
-      if (rule === undefined) lost()
-      else both.push(rule)
-    }
-  }
-  return canonicalRules(both)
-}
-
-/** Undefined where one comparison for each argument cannot say it. */
-function intersectRule(a: readonly Comparison[], b: readonly Comparison[]): Comparison[] | undefined {
-  const rule = new Map(a.map((comparison) => [comparison.index, comparison]))
-  for (const other of b) {
-    const own = rule.get(other.index)
-    const both = own === undefined ? other : intersectComparison(own, other)
-    if (both === undefined) return undefined
-    rule.set(other.index, both)
-  }
-  return [...rule.values()]
-}
-
-function intersectComparison(a: Comparison, b: Comparison): Comparison | undefined {
-  // Contradictions went before (disjoint): one value satisfies the other comparison.
-  if (a.op === '==') return a
-  if (b.op === '==') return b
-  if (a.op === 'masked==' && b.op === 'masked==') {
-    const value = decodeUint64(a.value) | decodeUint64(b.value)
-    const mask = decodeUint64(a.mask ?? 0) | decodeUint64(b.mask ?? 0)
-    return { index: a.index, op: 'masked==', value: encodeUint64(value), mask: encodeUint64(mask) }
-  }
-  const [valueA, valueB] = [decodeUint64(a.value), decodeUint64(b.value)]
-  if (a.op === b.op && valueA === valueB) return a
-  if (isUpper(a.op) && isUpper(b.op)) return satisfies(b, upperEnd(a)) ? a : b
-  if (isLower(a.op) && isLower(b.op)) return satisfies(b, lowerEnd(a)) ? a : b
-  if (a.op === '!=' && !satisfies(b, valueA)) return b
-  if (b.op === '!=' && !satisfies(a, valueB)) return a
-  return undefined
-}
-
-function isUpper(op: Comparison['op']): boolean {
-  return op === '<' || op === '<='
-}
-
-function isLower(op: Comparison['op']): boolean {
-  return op === '>' || op === '>='
-}
-
-/** The greatest value that satisfies it. Not for < 0, which is disjoint with everything. */
-function upperEnd({ op, value }: Comparison): bigint {
-  return decodeUint64(value) - (op === '<' ? 1n : 0n)
-}
-
-/** The least value that satisfies it. */
-function lowerEnd({ op, value }: Comparison): bigint {
-  return decodeUint64(value) + (op === '>' ? 1n : 0n)
 }

@@ -1,6 +1,7 @@
 /** What is dangerous to allow, and what looks too narrow to work. Pure. */
 import type { AllowedSyscall, Comparison, PolicyDocument } from '../generated/policy.ts'
 import { architecturesOf } from './document.ts'
+import { satisfies } from './rules.ts'
 import { startProblems } from './startable.ts'
 import { policyStatus } from './status.ts'
 import { syscallKey } from './syscalls.ts'
@@ -11,6 +12,8 @@ export interface Finding {
   readonly kind: 'dangerous' | 'narrow'
   readonly call?: string
   readonly reason: string
+  /** What people say about the call. */
+  readonly comments?: readonly string[]
 }
 
 /** CLONE_NEWUSER, linux/sched.h. */
@@ -121,7 +124,8 @@ function mayHaveBits({ rules }: AllowedSyscall, index: number, bits: bigint): bo
   )
 }
 
-function admits({ op, value, mask }: Comparison, bits: bigint, exact: bigint | undefined): boolean {
+function admits(comparison: Comparison, bits: bigint, exact: bigint | undefined): boolean {
+  const { op, value, to, mask } = comparison
   const operand = decodeUint64(value)
   switch (op) {
     case '==':
@@ -140,6 +144,10 @@ function admits({ op, value, mask }: Comparison, bits: bigint, exact: bigint | u
       return exact === undefined || exact > operand
     case '>=':
       return exact === undefined || exact >= operand
+    case 'range':
+      return exact === undefined
+        ? (mask === undefined ? bits : bits & decodeUint64(mask)) <= decodeUint64(to ?? value)
+        : satisfies(comparison, exact)
   }
 }
 
@@ -154,13 +162,16 @@ function* dangers(policy: PolicyDocument): Generator<Finding> {
       const name = syscallKey(call)
       const entry = Object.hasOwn(DANGEROUS, name) ? DANGEROUS[name] : undefined
       const reason = typeof entry === 'function' ? entry(call) : entry
-      const allowed = call.reason === undefined ? '' : ` (allowed, because: ${call.reason})`
-      if (reason !== undefined) yield { kind: 'dangerous', call: `${name} (${architecture})`, reason: reason + allowed }
+      const allowed = call.reasons === undefined ? '' : ` (allowed, because: ${call.reasons.join('; ')})`
+      const comments = call.comments === undefined ? {} : { comments: call.comments }
+      if (reason !== undefined)
+        yield { kind: 'dangerous', call: `${name} (${architecture})`, reason: reason + allowed, ...comments }
       if (call.name === undefined)
         yield {
           kind: 'dangerous',
           call: `${name} (${architecture})`,
           reason: 'has no name here: nobody can say what it does',
+          ...comments,
         }
     }
   }

@@ -1,6 +1,7 @@
 import type { AllowedSyscall, Architecture, Import, PolicyDocument, Run } from '../generated/policy.ts'
 import { type ArchitectureName, architecturesOf, canonicalPolicy, importKey, POLICY_VERSION } from './document.ts'
 import { isUnrestricted, mergeLearned } from './learned.ts'
+import { sortedLines } from './lines.ts'
 import { earlierOf, mergePaths } from './paths.ts'
 import { canonicalRules, compareText, syscallKey } from './syscalls.ts'
 import { WIDENINGS } from './widen.ts'
@@ -27,6 +28,7 @@ export function mergePolicies(a: PolicyDocument, b: PolicyDocument): PolicyDocum
     version: POLICY_VERSION,
     name: a.name,
     complete: false,
+    ...sortedLines('comments', a.comments, b.comments),
     ...wider(a.widening, b.widening),
     architectures,
     ...(paths === undefined ? {} : { paths }),
@@ -58,6 +60,11 @@ function mergeArchitectures(a: Architecture, b: Architecture, started: Started):
   return { known: Math.min(a.known, b.known), syscalls: [...syscalls.values()] }
 }
 
+/** The union of two entries of one call that no run made. */
+export function mergeCalls(a: AllowedSyscall, b: AllowedSyscall): AllowedSyscall {
+  return mergeSyscalls(a, b, () => undefined)
+}
+
 function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): AllowedSyscall {
   const { rules: rulesA, learned: learnedA, count: countA } = a
   const { rules: rulesB, learned: learnedB, count: countB } = b
@@ -72,8 +79,8 @@ function mergeSyscalls(a: AllowedSyscall, b: AllowedSyscall, started: Started): 
   if (again !== undefined) merged.again = again
   // A call that was learned or imported needs no other one to stand beside.
   if (a.via !== undefined && b.via !== undefined) [merged.via] = [a.via, b.via].sort(compareText) as [string, string]
-  const [reason] = [a.reason, b.reason].filter((text) => text !== undefined).sort(compareText)
-  if (reason !== undefined) merged.reason = reason
+  Object.assign(merged, sortedLines('reasons', a.reasons, b.reasons), sortedLines('comments', a.comments, b.comments))
+  Object.assign(merged, wider(a.widening, b.widening))
   // Neither rules nor learned arguments = any arguments, which holds all others.
   if (isUnrestricted(a) || isUnrestricted(b)) return merged
   const learned = mergeLearned(learnedA, learnedB)

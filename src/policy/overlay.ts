@@ -104,10 +104,10 @@ export function applyOverlay(
 }
 
 function allowed(call: AllowedSyscall | undefined, { name, reason, rules }: Allow): AllowedSyscall {
-  const { rules: own, learned, via: _, ...rest } = call ?? { name }
-  if (rules === undefined || (call !== undefined && own === undefined && learned === undefined))
-    return { ...rest, reason }
-  return { ...rest, reason, ...(learned === undefined ? {} : { learned }), rules: [...(own ?? []), ...rules] }
+  const { rules: own, learned, via: _, reasons = [], ...plain } = call ?? { name }
+  const rest = { ...plain, reasons: [...reasons, reason] }
+  if (rules === undefined || (call !== undefined && own === undefined && learned === undefined)) return rest
+  return { ...rest, ...(learned === undefined ? {} : { learned }), rules: [...(own ?? []), ...rules] }
 }
 
 /** The policy without what nothing says that the program needs: siblings, and imported calls that no run made and nobody gave a reason. */
@@ -120,7 +120,7 @@ export function minimised(
   for (const [architecture, { known, syscalls }] of architecturesOf(policy)) {
     const needed = (call: AllowedSyscall) =>
       call.via === undefined &&
-      (call.since !== undefined || call.reason !== undefined || always(architecture).includes(call.name ?? ''))
+      (call.since !== undefined || call.reasons !== undefined || always(architecture).includes(call.name ?? ''))
     removed.push(
       ...syscalls.filter((call) => !needed(call)).map((call) => `${call.name ?? `#${call.number}`} (${architecture})`),
     )

@@ -35,7 +35,7 @@ function equals(index: number, value: number): Comparison {
 }
 
 /** A stand-in: with any arguments, or with those that one of the rules describes. */
-type StandIn = string | readonly [name: string, ...rule: Comparison[]]
+export type StandIn = string | readonly [name: string, ...rule: Comparison[]]
 
 const SIBLINGS: Readonly<Record<string, readonly StandIn[]>> = {
   // Files by path. The newer ones take flags that restrict the look-up, or say it in one call.
@@ -158,9 +158,14 @@ const TABLE: ReadonlyMap<string, readonly StandIn[]> = new Map([
   ]),
 ])
 
-/** What may be made instead of a call, by name. */
+/** What may be made instead of a call. */
+export function standInsOf(name: string): readonly StandIn[] {
+  return TABLE.get(name) ?? []
+}
+
+/** The same, by name. */
 export function siblingsOf(name: string): readonly string[] {
-  return (TABLE.get(name) ?? []).map((standIn) => (typeof standIn === 'string' ? standIn : standIn[0]))
+  return standInsOf(name).map((standIn) => (typeof standIn === 'string' ? standIn : standIn[0]))
 }
 
 /** The calls of the table, for tests and documents. */
@@ -191,6 +196,11 @@ export function withSiblings(policy: PolicyDocument, names: Pick<SyscallNames, '
         if (learned !== undefined) calls.set(name, widened(learned, own))
         else added.set(name, other === undefined ? own : { ...widened(other, own), via: earlier(other.via, via) })
       }
+    }
+    // What people said of a sibling stays with it.
+    for (const { name, comments } of syscalls.filter(({ via }) => via !== undefined)) {
+      const own = added.get(name as string)
+      if (own !== undefined && comments !== undefined) added.set(name as string, { ...own, comments })
     }
     architectures[architecture] = { known, syscalls: [...calls.values(), ...added.values()] }
   }

@@ -17,8 +17,8 @@ const LOADER: readonly (readonly string[])[] = [
   ['close'],
 ]
 
-/** What sets up thread-local storage, without which no libc comes to main(). */
-const THREAD_AREA: Partial<Record<ArchitectureName, string>> = {
+/** What sets up thread-local storage, without which no libc comes to main(). On aarch64 no call does. */
+export const THREAD_AREA: Partial<Record<ArchitectureName, string>> = {
   x86_64: 'arch_prctl',
   x32: 'arch_prctl',
   x86: 'set_thread_area',

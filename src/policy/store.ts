@@ -3,15 +3,17 @@
  *
  *   STORE/policies/NAME/policy.json   the policy
  *   STORE/policies/NAME/runs/         records of runs that are not in it yet, as the tracer writes them
+ *   STORE/policies/NAME/events/       each call of runs with io.sandbox.detail=events
  *   STORE/policies/NAME/lock          held by whoever changes policy.json
  *   STORE/cache/                      compiled filters
  *   STORE/journal.ndjson              refusals, and what became of each enforced container
  */
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SandboxError } from '../errors.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
-import { makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
+import { makeDirectory, readTrusted, syncDirectories, trustedDirectory, writeAtomic } from '../host/files.ts'
+import type { LogLevel } from '../host/journal.ts'
 import { decodePolicy, encodePolicy } from './document.ts'
 import { isPolicyName, NAME_RULE } from './name.ts'
 
@@ -21,9 +23,13 @@ export class Store {
   /** Whether runs that are learned into it bring siblings of their calls (siblings.ts). */
   readonly siblings: boolean
 
-  constructor(root: string, options: { siblings?: boolean } = {}) {
+  /** What goes into its journal. */
+  readonly logLevel: LogLevel
+
+  constructor(root: string, options: { siblings?: boolean; logLevel?: LogLevel } = {}) {
     this.root = root
     this.siblings = options.siblings ?? true
+    this.logLevel = options.logLevel ?? 'info'
   }
 
   directory(name: string): string {
@@ -35,6 +41,11 @@ export class Store {
 
   runs(name: string): string {
     return join(this.directory(name), 'runs')
+  }
+
+  /** Where runs with io.sandbox.detail=events leave each call (learn/event-files.ts). */
+  events(name: string): string {
+    return join(this.directory(name), 'events')
   }
 
   /** Makes the directories of a policy, and checks those that were there. */
@@ -93,10 +104,11 @@ export class Store {
     )
   }
 
-  /** Changes a policy, alone: reads it, hands it to `change`, writes what that returns. */
+  /** Changes a policy, alone: reads it, hands it to `change`, writes what that returns; then, if there is a policy, `afterwards`. */
   async update(
     name: string,
     change: (policy: PolicyDocument | undefined) => PolicyDocument | undefined,
+    afterwards?: (policy: PolicyDocument) => void,
   ): Promise<void> {
     // Only who changes policies loads what locks are made of.
     const { withLock } = await import('../host/lock.ts')
@@ -107,8 +119,11 @@ export class Store {
       if (after === undefined) return
       const encoded = encodePolicy(after)
       if (encoded !== text?.toString('utf8')) {
+        // Before its first file: where there is a policy, power loss does not take its directory away.
+        if (text === undefined) syncDirectories([join(this.root, 'policies'), this.root, dirname(this.root)])
         writeAtomic(join(this.directory(name), 'policy.json'), encoded, { durable: true })
       }
+      afterwards?.(after)
     })
   }
 

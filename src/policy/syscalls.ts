@@ -28,8 +28,9 @@ export function canonicalRules(rules: Comparison[][]): Comparison[][] {
   return [...byText].sort(([a], [b]) => compareText(a, b)).map(([, rule]) => rule)
 }
 
-function canonicalComparison({ index, op, value, mask }: Comparison): Comparison {
+function canonicalComparison({ index, op, value, to, mask }: Comparison): Comparison {
   const comparison: Comparison = { index, op, value: encodeUint64(decodeUint64(value)) }
+  if (to !== undefined) comparison.to = encodeUint64(decodeUint64(to))
   if (mask !== undefined) comparison.mask = encodeUint64(decodeUint64(mask))
   return comparison
 }

@@ -25,8 +25,8 @@ export interface ChangeRequest {
   readonly atEnd: readonly Hook[]
   /** The container's id, for the journal; undefined where it is not known. */
   readonly container: string | undefined
-  /** The runtime's path; undefined where it is not known (precreate). */
-  readonly runtime: string | undefined
+  /** The runtime's path; several where it may be any of them (precreate). */
+  readonly runtimes: readonly string[]
   readonly noNewPrivileges: boolean
   /** The bundle's own linux.seccomp. */
   readonly seccomp: Json | undefined
@@ -59,38 +59,51 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
     path: tracerPath(),
     args: ['oci-sandbox-tracer', 'enforce', '--state', ...options, ...tracerArguments({ ...settings, filters })],
   })
-  const hooks = (early: Hook) => ({ createRuntime: mayTrace() ? [early] : [], poststop })
+  // What the runtime loads itself: the helper looks at it, where it may.
+  const verified = (filters: readonly string[], how: 'present' | 'within') => {
+    if (mayTrace()) return { createRuntime: [helper(filters, '--install', how)], poststop }
+    noteUnverified(request)
+    return { createRuntime: [], poststop }
+  }
   switch (request.method) {
     case 'exec': {
       const filters = request.keep(await filterOf(store, decision.policy, decision.action))
       return { ...base, hooks: { createRuntime: [helper(filters)], poststop } }
     }
     case 'bundle': {
-      const { bundleSeccomp } = await import('../enforce/bundle.ts')
-      const { calls: runtimeCalls, from } = ownCallsOf(settings.store, request.runtime, request.noNewPrivileges)
-      const { policy, action } = decision
-      const profile = bundleSeccomp(store, { policy, action, runtimeCalls }, request.seccomp)
-      const seccomp = profile as unknown as ConfigJson
-      const message = `policy ${policy} in linux.seccomp, with the runtime's own calls from ${from}`
-      appendJournal(
-        settings.store,
-        { event: 'runtime-calls', container: request.container, message },
-        settings.logLevel,
-      )
-      return { ...base, seccomp, hooks: hooks(helper([], '--install', 'present')) }
+      const { bundleLimit, bundleSeccomp } = await import('../enforce/bundle.ts')
+      const wanted = { ...decision, runtimeCalls: ownCalls(request, 'linux.seccomp') }
+      const seccomp = bundleSeccomp(store, wanted, request.seccomp) as unknown as ConfigJson
+      const limit = mayTrace() ? request.keep(await bundleLimit(store, wanted)) : []
+      return { ...base, seccomp, hooks: verified(limit, 'within') }
     }
     case 'crun-bpf': {
       const { crunFilter } = await import('../enforce/crun-bpf.ts')
-      const filter = await crunFilter(store, decision)
+      const runtimeCalls = ownCalls(request, "crun's annotation")
+      const filter = await crunFilter(store, { ...decision, runtimeCalls })
       const data = Buffer.from(filter.program).toString('base64')
       const filters = request.keep([filter])
       return {
         ...base,
         crunBpf: data,
-        hooks: hooks(helper(filters, '--install', 'present')),
+        hooks: verified(filters, 'present'),
       }
     }
   }
+}
+
+function noteUnverified({ decision, settings, container }: ChangeRequest): void {
+  const message = `policy ${decision.policy} is loaded by the runtime; whether it was cannot be seen, as this process may not trace others (CAP_SYS_PTRACE)`
+  appendJournal(settings.store, { event: 'unverified', container, message }, settings.logLevel)
+}
+
+/** Says in the journal where they are from. Throws STORE_UNSAFE. */
+function ownCalls(request: ChangeRequest, where: string): readonly string[] {
+  const { decision, settings, container } = request
+  const { calls, from } = ownCallsOf(settings.store, request.runtimes, request.noNewPrivileges)
+  const message = `policy ${decision.policy} in ${where}, with the runtime's own calls from ${from}`
+  appendJournal(settings.store, { event: 'runtime-calls', container, message }, settings.logLevel)
+  return calls
 }
 
 /** The hook as the manifests have it too. */

@@ -42,7 +42,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       annotations,
       config: invocation.config,
       method,
-      runtime,
+      runtimes: [runtime],
       container: given.id,
       noNewPrivileges: startsWithoutNewPrivileges(config),
       atEnd: [removal(directory)],

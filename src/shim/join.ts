@@ -76,7 +76,7 @@ async function learnJoined(
 ): Promise<void> {
   const { startLearning } = await import('../learn/start.ts')
   const image = imageOf(annotations)
-  startLearning(new Store(settings.store, settings), {
+  await startLearning(new Store(settings.store, settings), {
     ...{ policy, container: joined.id, pid, containerPid: joined.pid },
     ...{ backend: settings.learn.backend, setNoNewPrivileges: settings.setNoNewPrivileges },
     detail: DETAILS.find((detail) => detail === annotations[DETAIL]) ?? 'names',

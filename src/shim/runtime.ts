@@ -21,6 +21,18 @@ export function findRuntime(runtime: string): string {
   return found
 }
 
+/** Those that podman may have chosen, of which its stage precreate is told nothing: of the host configuration, and the usual ones. */
+export function possibleRuntimes(configured: string): string[] {
+  const found = [configured, 'crun', 'runc'].flatMap((name) => {
+    try {
+      return [findRuntime(name)]
+    } catch {
+      return []
+    }
+  })
+  return [...new Set(found)]
+}
+
 function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)

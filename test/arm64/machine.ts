@@ -10,6 +10,12 @@ export interface Step {
   readonly status?: number
 }
 
+/** Starts a machine with more files, executes commands, and returns what they have printed, by name. */
+export type Boot = (
+  files: Readonly<Record<string, Uint8Array>>,
+  commands: Readonly<Record<string, readonly string[]>>,
+) => Promise<Record<string, Step>>
+
 /** One member of an archive in cpio's format newc (Documentation/driver-api/early-userspace/buffer-format.rst). */
 function member(name: string, mode: number, data: Uint8Array, inode: number): Buffer {
   const numbers = [inode, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, name.length + 1, 0]
@@ -44,7 +50,7 @@ export async function execute(
   const list = names.map((name, index) => `${index} ${(commands[name] ?? []).join(' ')}\n`).join('')
   const initial = join(directory, 'initrd')
   await writeFile(initial, archive({ ...files, commands: Buffer.from(list) }))
-  const machine = ['-machine', 'virt', '-cpu', 'cortex-a57', '-smp', '2', '-m', '512']
+  const machine = ['-machine', 'virt', '-cpu', 'cortex-a57', '-smp', '2', '-m', '1024']
   const quiet = ['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot']
   const boot = ['-kernel', kernel, '-initrd', initial, '-append', 'console=ttyAMA0 quiet panic=-1']
   const { stdout, stderr } = await execa('qemu-system-aarch64', [...machine, ...quiet, ...boot], {
@@ -65,4 +71,6 @@ function stepOf(console: string, index: number): Step {
 }
 
 export const contentOf = async (directory: string, names: readonly string[]): Promise<Record<string, Uint8Array>> =>
-  Object.fromEntries(await Promise.all(names.map(async (name) => [`bin/${name}`, await readFile(join(directory, name))])))
+  Object.fromEntries(
+    await Promise.all(names.map(async (name) => [`bin/${name}`, await readFile(join(directory, name))])),
+  )

@@ -7,11 +7,11 @@ import { encodePolicy } from '../../src/policy/document.ts'
 import { RUNTIME_CALLS } from '../../src/policy/runtime-calls.ts'
 import { readCalls } from '../../src/setup/calibrate-record.ts'
 import type { Finding } from '../../src/setup/finding.ts'
+import { CGROUP2 } from '../lib/crun.ts'
+import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
 import { policy } from '../lib/policies.ts'
-import { Sandbox, SHIM } from '../lib/sandbox.ts'
+import { namesOf, OCI_SANDBOX, Sandbox, SHIM } from '../lib/sandbox.ts'
 
-/** crun cannot do with a mixture of cgroup versions: in a mount namespace of its own it sees version 2 alone. */
-const CGROUP2 = ['unshare', '--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh']
 const STARTS = 20
 
 async function calibration(sandbox: Sandbox, ...args: string[]) {
@@ -71,6 +71,73 @@ for (const runtime of ['runc', 'crun'] as const) {
     for (const { message } of said) t.match(message, /own calls from the calibration of .* version /)
   })
 }
+
+/** A call of fstatfs for no descriptor, number 138 of x86-64: runc makes it itself, crun does not. */
+const FSTATFS = ['call', '138,4096']
+
+test("crun's annotation and podman's precreate hold what was measured", { timeout: 200_000 }, async (t) => {
+  const sandbox = await Sandbox.create(t, { runtime: 'crun', enforce: { method: 'crun-bpf' } })
+  const configure = (settings: object) =>
+    writeFileSync(sandbox.config, JSON.stringify({ store: sandbox.store, runtime: 'crun', ...settings }))
+  const crun = async (mode: 'learn' | 'enforce', noNewPrivileges: boolean, ...args: string[]) => {
+    const bundle = sandbox.bundle({ hooks: {}, mode, noNewPrivileges, args: ['/fixtures/act', ...args] })
+    const globals = [
+      '--config',
+      sandbox.config,
+      '--root',
+      join(sandbox.directory, 'state'),
+      '--cgroup-manager=disabled',
+    ]
+    const line = [...CGROUP2, SHIM, ...globals, 'run', '--bundle', bundle, sandbox.newId()]
+    return await execa(line[0] as string, line.slice(1), { reject: false, stdin: 'ignore' })
+  }
+  const said = () => sandbox.journal().findLast(({ event }) => event === 'runtime-calls')?.message
+
+  /** What podman's hook makes of a container. */
+  const precreate = async (noNewPrivileges: boolean) => {
+    const input = {
+      ociVersion: '1.0.2',
+      process: { noNewPrivileges },
+      annotations: { 'io.sandbox.mode': 'enforce', 'io.sandbox.policy': 'test' },
+    }
+    const args = ['hook', 'precreate', '--config', sandbox.config]
+    const { stdout } = await execa(OCI_SANDBOX, args, { input: JSON.stringify(input) })
+    return JSON.parse(stdout).linux.seccomp.syscalls[0].names as string[]
+  }
+
+  t.match(await crun('learn', true, 'hello'), { stdout: 'hello: ok' })
+  const learned = namesOf(await sandbox.policy())
+  const hold = (calls: readonly string[]) => [...new Set([...learned, ...calls])].sort()
+  t.match(await crun('enforce', true, 'hello', ...FSTATFS), { stdout: 'hello: ok\n138,4096: Bad file descriptor' })
+  t.match(said(), /in crun's annotation, .* from the shipped table \(\/usr\/bin\/crun is not calibrated\)/)
+  configure({ enforce: { method: 'bundle' } })
+  t.same(await precreate(true), hold(RUNTIME_CALLS))
+
+  const ofCrun = (await calibration(sandbox)).calls
+  for (const noNewPrivileges of [true, false]) {
+    configure({ enforce: { method: 'crun-bpf' } })
+    const { stdout } = await crun('enforce', noNewPrivileges, 'hello', ...FSTATFS)
+    t.equal(stdout, 'hello: ok\n138,4096: Operation not permitted')
+    t.match(said(), /in crun's annotation, .* from the calibration of \/usr\/bin\/crun \(crun version/)
+  }
+  // Which runtime podman has chosen the hook is not told: all that it may be must have been measured.
+  configure({ enforce: { method: 'bundle' } })
+  t.same(await precreate(true), hold(RUNTIME_CALLS))
+  t.match(said(), /from the shipped table \(\/usr\/sbin\/runc is not calibrated\)/)
+  const ofRunc = (await calibration(sandbox, '--runtime', 'runc')).calls
+  t.same(await precreate(true), hold([...ofCrun.noNewPrivileges, ...ofRunc.noNewPrivileges]))
+  t.same(await precreate(false), hold([...ofCrun.newPrivileges, ...ofRunc.newPrivileges]))
+  t.match(said(), /from the calibration of \/usr\/bin\/crun .* and the calibration of \/usr\/sbin\/runc /)
+
+  // And podman's containers start with that.
+  const hooks = hooksDirectory(sandbox, 'podman-hooks.d', ['precreate'])
+  const globals = ['--cgroup-manager', 'cgroupfs', '--hooks-dir', hooks]
+  const run = ['run', '--rm', ...container(sandbox, annotated('enforce'), '/fixtures/act hello socket exit 3')]
+  t.match(await podman({ sandbox, globals }, ...run), {
+    exitCode: 3,
+    stdout: 'hello: ok\nsocket: Operation not permitted',
+  })
+})
 
 test('a runtime that has changed is not calibrated', async (t) => {
   const sandbox = await Sandbox.create(t, { enforce: { method: 'bundle' } })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
 import { until } from '../lib/events.ts'
+import { settled } from '../lib/processes.ts'
 import { namesOf, OCI_SANDBOX, Sandbox } from '../lib/sandbox.ts'
 
 /** So that later runs count what earlier ones have seen, too. */
@@ -44,6 +45,32 @@ test('the program keeps nothing of ours: no descriptor, no ignored signal', asyn
   const { stdout: inherited } = await execa('sh', ['-c', signals])
   const { stdout } = await sandbox.cli('learn', '-q', '--', 'sh', '-c', `${signals}; ls /proc/self/fd | wc -l`)
   t.equal(stdout, `${inherited}\n4`)
+})
+
+test('on a terminal a line says how far it is, and goes away at the end', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const learn = (...options: string[]) => {
+    const line = `${OCI_SANDBOX} --config ${sandbox.config} learn ${options.join(' ')} --name x -- ${fixture(sandbox, 'act')} hello wait`
+    const terminal = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = once(terminal, 'exit')
+    const shown = { text: '' }
+    terminal.stdout.on('data', (chunk) => {
+      shown.text += chunk
+    })
+    return { terminal, ended, shown }
+  }
+  const { terminal, ended, shown } = learn()
+  const line = /\r\u001b\[Koci-sandbox: \d+ s, \d+ calls \(0\/s\), \d+ different/
+  await until('it was shown', () => line.test(shown.text))
+  terminal.stdin.write('\x04') // the end of input
+  t.same(await ended, [0, null])
+  t.match(shown.text, /\r\u001b\[Koci-sandbox: policy x: run complete, \d+ calls, \d+ different, \d+ new, 1 task\s+$/)
+
+  const quiet = learn('--quiet')
+  await until('the command waits', () => quiet.shown.text.includes('ready'))
+  quiet.terminal.stdin.write('\x04') // the end of input
+  t.same(await quiet.ended, [0, null])
+  t.notMatch(quiet.shown.text, /oci-sandbox/)
 })
 
 test('a signal to learn goes on to the command', async (t) => {
@@ -129,6 +156,8 @@ test('top shows the runs whose tracer lives', async (t) => {
   t.match(rows, [{ policy: 'test', container: id, program: '/fixtures/act', damaged: false }])
   t.equal(rows.length, 1)
   t.ok(rows[0].distinct > rows[0].new && rows[0].new >= 1, 'socket, at least, is new')
+  t.ok(rows[0].calls >= rows[0].distinct && rows[0].calls < 1000, 'the calls until now')
+  t.match(rows[0], { rate: Number, lost: 0 })
   t.match((await sandbox.cli('top', '--once')).stdout, new RegExp(`^POLICY .*\\ntest +${id.slice(0, 24)} `))
 
   // Shown again and again, until q.
@@ -147,4 +176,39 @@ test('top shows the runs whose tracer lives', async (t) => {
   await ended
   t.equal((await sandbox.cli('top', '--once')).stdout, 'no container is being learned')
   t.match(await sandbox.cli('top', '--interval', '0'), { exitCode: 2, stderr: /expected seconds/ })
+})
+
+test('top says how many calls a second there are, by eBPF and by stops at each call', async (t) => {
+  for (const backend of ['ebpf', 'ptrace-syscall']) {
+    const sandbox = await Sandbox.create(t, { learn: { backend } })
+    const args = ['/usr/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', 'status=none']
+    const id = sandbox.newId()
+    const bundle = sandbox.bundle({ mode: 'learn', args })
+    const busy = spawn('runc', sandbox.runcArgs('run', '--bundle', bundle, id), { stdio: 'ignore' })
+    const ended = once(busy, 'exit')
+    t.teardown(() => sandbox.runc('delete', '--force', id))
+    let shown = ''
+    const watched = spawn(OCI_SANDBOX, ['--config', sandbox.config, 'top', '--interval', '0.6'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    const watchedEnd = once(watched, 'exit')
+    watched.stdout.on('data', (chunk) => {
+      shown += chunk
+    })
+    const rates = () => [...shown.matchAll(/^test .* s +(\d+) /gm)].map(([, rate]) => Number(rate))
+    // The second look is about the time since the first one.
+    await until(`${backend}: many calls a second`, () =>
+      rates()
+        .slice(1)
+        .some((rate) => rate > 1000),
+    )
+    await sandbox.runc('kill', id, 'KILL')
+    watched.stdin.write('q')
+    t.same(await watchedEnd, [0, null], backend)
+    await ended
+    await settled(sandbox.config)
+    const [run] = (await sandbox.policy()).runs
+    t.match(run, { backend, complete: true, exit: { signal: 9 } })
+    t.ok(Number(run?.calls) > 1000, backend)
+  }
 })

@@ -4,12 +4,13 @@ import { policyNameOfImage } from '../../src/policy/name.ts'
 import { Containerd } from '../lib/containerd.ts'
 import { Cri } from '../lib/cri.ts'
 import { IMAGE } from '../lib/image.ts'
+import { needs } from '../lib/needs.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 
 const HANDLER = 'oci-sandbox'
 const annotations = (mode: string) => ({ 'io.sandbox.mode': mode, 'io.sandbox.policy': 'test' })
 
-test('pods: learn, enforce, refuse, exec; the pause container is left alone', async (t) => {
+test('pods: learn, enforce, refuse, exec; the pause container is left alone', needs('containerd'), async (t) => {
   const sandbox = await Sandbox.create(t)
   const containerd = await Containerd.start(t, sandbox, sandbox.runtime())
   const cri = new Cri(containerd.socket, containerd.directory)

@@ -1,11 +1,12 @@
 /** containerd's own client, with the shim as its runtime. */
 import { test } from 'tap'
 import { Containerd } from '../lib/containerd.ts'
+import { needs } from '../lib/needs.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 
 const annotations = (mode: string) => ({ 'io.sandbox.mode': mode, 'io.sandbox.policy': 'test' })
 
-test('ctr run --runc-binary: learn, enforce, refuse, exec', async (t) => {
+test('ctr run --runc-binary: learn, enforce, refuse, exec', needs('containerd'), async (t) => {
   const sandbox = await Sandbox.create(t)
   const containerd = await Containerd.start(t, sandbox, sandbox.runtime())
   const plain = await containerd.run('plain', {}, '/fixtures/act', 'hello', 'socket')

@@ -3,9 +3,10 @@ import { test } from 'tap'
 import { policyNameOfImage } from '../../src/policy/name.ts'
 import { Docker } from '../lib/docker.ts'
 import { IMAGE } from '../lib/image.ts'
+import { needs } from '../lib/needs.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 
-test('docker run --runtime: learn, enforce, refuse', async (t) => {
+test('docker run --runtime: learn, enforce, refuse', needs('dockerd'), async (t) => {
   const sandbox = await Sandbox.create(t)
   const path = sandbox.runtime()
   const mode = (name: string, policy = 'test') => ({ path, runtimeArgs: ['--mode', name, '--policy', policy] })

@@ -1,5 +1,6 @@
 /** podman with oci-sandbox-runtime as its runtime. */
 import { test } from 'tap'
+import { needs } from '../lib/needs.ts'
 import { annotated, container, podman } from '../lib/podman.ts'
 import { namesOf, Sandbox, SHIM } from '../lib/sandbox.ts'
 
@@ -11,7 +12,7 @@ async function setUp(t: Parameters<typeof Sandbox.create>[0]) {
   return { sandbox, door, run }
 }
 
-test('podman run: learn, enforce, refuse', async (t) => {
+test('podman run: learn, enforce, refuse', needs('podman'), async (t) => {
   const { sandbox, run } = await setUp(t)
   t.match(await run([], '/fixtures/act hello socket exit 3'), { exitCode: 3, stdout: 'hello: ok\nsocket: ok' })
   t.same(await run(annotated('learn'), '/fixtures/act hello'), { exitCode: 0, stdout: 'hello: ok', stderr: '' })
@@ -34,7 +35,7 @@ test('podman run: learn, enforce, refuse', async (t) => {
   t.same(sandbox.kept(), [])
 })
 
-test('podman create, start, exec, start again, rm', async (t) => {
+test('podman create, start, exec, start again, rm', needs('podman'), async (t) => {
   const { sandbox, door, run } = await setUp(t)
   await run(annotated('learn'), '/fixtures/act hello wait')
   const named = ['--name', 'one', '--interactive', ...annotated('enforce')]

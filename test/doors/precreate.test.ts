@@ -2,6 +2,7 @@
 import { execa } from 'execa'
 import { test } from 'tap'
 import { parseJson } from '../../src/json.ts'
+import { needs } from '../lib/needs.ts'
 import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
 import { OCI_SANDBOX, Sandbox } from '../lib/sandbox.ts'
 
@@ -9,7 +10,7 @@ for (const [name, others] of [
   ['precreate alone', []],
   ['precreate with the other manifests', ['learn', 'enforce']],
 ] as const) {
-  test(`${name}: learn, enforce, refuse`, async (t) => {
+  test(`${name}: learn, enforce, refuse`, needs('podman'), async (t) => {
     const sandbox = await Sandbox.create(t)
     const directories = [
       hooksDirectory(sandbox, 'podman-hooks.d', ['precreate']),

@@ -1,9 +1,14 @@
-/** The README's lines for each door, as they stand there, on what make install installs. */
+/**
+ * The README's lines for each door, as they stand there, on what make install installs. Not for Kubernetes, which is not among Debian's packages,
+ * so neither is kubectl: cri.test.ts asks containerd for what the kubelet would, and deploy.test.ts looks at the manifests. Nor for CRI-O,
+ * for the same reason: its configuration is that of install (deploy.test.ts).
+ */
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { type Test, test } from 'tap'
+import tap, { type Test, test } from 'tap'
+import { needs } from '../lib/needs.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -24,10 +29,21 @@ interface Ground {
   run(lines: readonly string[], prepare?: string): Promise<{ stdout: string; stderr: string; exitCode?: number }>
 }
 
+/** One for all tests here: it has 110 MB. */
+let installed: Promise<string> | undefined
+
+async function install(): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
+  tap.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  await execa('make', ['-s', '-o', 'build', '-C', ROOT, 'install', `DESTDIR=${directory}`])
+  return directory
+}
+
 async function ground(t: Test): Promise<Ground> {
+  installed ??= install()
+  const installation = await installed
   const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
-  await execa('make', ['-s', '-o', 'build', '-C', ROOT, 'install', `DESTDIR=${directory}/installed`])
   const work = join(directory, 'work')
   const tools = join(directory, 'tools')
   mkdirSync(tools)
@@ -41,7 +57,7 @@ async function ground(t: Test): Promise<Ground> {
   const run = async (lines: readonly string[], prepare = '') => {
     const script = [
       'set -u',
-      `mount --bind ${directory}/installed/usr/local /usr/local || exit 99`,
+      `mount --bind ${installation}/usr/local /usr/local || exit 99`,
       'mkdir -p /run/oci-sandbox && mount -t tmpfs tmpfs /run/oci-sandbox || exit 99',
       'mount -t tmpfs tmpfs /var/lib/oci-sandbox 2>/dev/null || { mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/oci-sandbox; }',
       prepare,
@@ -73,6 +89,18 @@ test('runc', async (t) => {
   judge(t, stdout, stderr)
 })
 
+test('crun', needs('crun'), async (t) => {
+  const { work, run } = await ground(t)
+  // What crun needs where cgroup versions are mixed; see test/lib/crun.ts.
+  copyFileSync('/usr/bin/crun', join(work, 'crun-itself'))
+  writeFileSync(join(work, 'crun'), `#!/bin/sh\nexec ${work}/crun-itself --cgroup-manager=disabled "$@"\n`, {
+    mode: 0o755,
+  })
+  const prepare = `mount --bind ${work}/crun /usr/bin/crun && mount -t cgroup2 none /sys/fs/cgroup || exit 99`
+  const { stdout, stderr } = await run(linesOf('crun'), prepare)
+  judge(t, stdout, stderr)
+})
+
 /** podman with directories of its own, and what a machine without CAP_SYS_RESOURCE needs. */
 function podmanWrapper({ work, tools }: Ground): void {
   const script = `#!/bin/bash
@@ -87,14 +115,32 @@ exec /usr/bin/podman --root ${work}/podman --runroot ${work}/podman-run --runtim
   writeFileSync(join(tools, 'podman'), script, { mode: 0o755 })
 }
 
-test('podman with the shim', async (t) => {
+test('podman with the shim', needs('podman'), async (t) => {
   const place = await ground(t)
   podmanWrapper(place)
   const { stdout, stderr } = await place.run(linesOf('podman'))
   judge(t, stdout, stderr)
 })
 
-test('podman with precreate', async (t) => {
+/** Learns the policy that these are about. */
+const LEARN = `${linesOf('podman')[0]} >&2`
+
+test('a profile', needs('podman'), async (t) => {
+  const place = await ground(t)
+  podmanWrapper(place)
+  const { stdout, stderr } = await place.run(linesOf('profile'), LEARN)
+  t.equal(stdout.match(/^total /gm)?.length, 1, `${stdout}\n${stderr}`)
+  t.match(stdout, /exit code 0[\s\S]*exit code 0[\s\S]*Operation not permitted\s*exit code 1\s*$/)
+})
+
+test('raw BPF', needs('podman'), async (t) => {
+  const place = await ground(t)
+  podmanWrapper(place)
+  const { stdout, stderr } = await place.run(linesOf('bpf'), LEARN)
+  t.match(stdout, /^exit code 0\n.*allow.*\nexit code 0\n.*errno.*\nexit code 0\s*$/i, stderr)
+})
+
+test('podman with precreate', needs('podman'), async (t) => {
   const place = await ground(t)
   podmanWrapper(place)
   // Not into the machine's /etc.
@@ -107,7 +153,7 @@ test('podman with precreate', async (t) => {
 /** Waits in a shell until a command succeeds, for 20 seconds at most. */
 const patient = (command: string) => `for _ in $(seq 200); do ${command} >/dev/null 2>&1 && break; sleep 0.1; done`
 
-test('ctr', async (t) => {
+test('ctr', needs('containerd'), async (t) => {
   const place = await ground(t)
   const { work, tools, run } = place
   const toml = `version = 2
@@ -131,7 +177,7 @@ ${patient('ctr version')}`
   judge(t, stdout, stderr)
 })
 
-test('docker', async (t) => {
+test('docker', needs('dockerd'), async (t) => {
   const { work, tools, run } = await ground(t)
   const daemon = {
     ...JSON.parse(readFileSync(join(ROOT, 'deploy/daemon.json'), 'utf8')),
@@ -156,4 +202,10 @@ tar -C rootfs -c . | docker import - image >&2`
   const lines = linesOf('docker').map((line) => line.replace('IMAGE', 'image'))
   const { stdout, stderr } = await run(lines, start)
   judge(t, stdout, stderr)
+})
+
+test('every door of the README is here', async (t) => {
+  const doors = [...README.matchAll(/<!-- door: (\w+) -->/g)].map(([, door]) => door)
+  t.same(doors, ['runc', 'crun', 'podman', 'precreate', 'ctr', 'docker', 'profile', 'bpf'])
+  for (const door of doors) t.equal(linesOf(door as string).length, 3, String(door))
 })

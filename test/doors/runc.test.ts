@@ -58,7 +58,7 @@ test('create, start, delete; the bundle stays as it is', async (t) => {
     t.same(readFileSync(join(bundle, 'config.json')), before)
     t.same(readdirSync(bundle).sort(), ['beside', 'config.json', 'pid'])
   }
-  t.match(sandbox.journal(), [{ event: 'installed' }, { event: 'in-force' }])
+  t.match(sandbox.journal(), [{ event: 'learned' }, { event: 'installed' }, { event: 'in-force' }])
 })
 
 test('a refusal: on standard error, in the log that the caller reads, in the journal', async (t) => {

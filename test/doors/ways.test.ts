@@ -3,15 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
-import { annotated, container, hooksDirectory, podman } from '../lib/podman.ts'
+import { CGROUP2 } from '../lib/crun.ts'
+import { needs } from '../lib/needs.ts'
 import { type Container, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
-
-/** crun cannot do with a mixture of cgroup versions: in a mount namespace of its own it sees version 2 alone. */
-const CGROUP2 = ['unshare', '--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh']
 
 interface Door {
   readonly runtime: 'runc' | 'crun'
-  readonly method: 'exec' | 'bundle' | 'crun-bpf'
+  readonly method: 'auto' | 'exec' | 'bundle' | 'crun-bpf'
 }
 
 async function setUp(t: Parameters<typeof Sandbox.create>[0], { runtime, method }: Door) {
@@ -38,7 +36,7 @@ async function setUp(t: Parameters<typeof Sandbox.create>[0], { runtime, method 
     ]
     return resultOf(await execa(program, args, { reject: false, stdin: 'ignore' }))
   }
-  return { sandbox, run }
+  return { sandbox, globals, run }
 }
 
 const DOORS: readonly Door[] = [
@@ -50,31 +48,35 @@ const DOORS: readonly Door[] = [
 
 for (const door of DOORS) {
   for (const noNewPrivileges of [true, false]) {
-    test(`${door.runtime}, ${door.method}, noNewPrivileges ${noNewPrivileges}: learn, enforce, refuse`, async (t) => {
-      const { sandbox, run } = await setUp(t, door)
-      const act = (mode: 'learn' | 'enforce', ...args: string[]) =>
-        run({ noNewPrivileges, mode, args: ['/fixtures/act', ...args] })
-      t.match(await act('learn', 'hello', 'exit', '3'), { exitCode: 3, stdout: 'hello: ok' })
-      t.match(await act('enforce', 'hello', 'socket', 'fork', 'exit', '3'), {
-        exitCode: 3,
-        stdout: 'hello: ok\nsocket: Operation not permitted\nfork: Operation not permitted',
-      })
-      const how = door.method === 'exec' ? 'early' : 'by the runtime'
-      t.match(sandbox.journal().at(-1), { event: 'in-force', message: new RegExp(`installed ${how}$`) }, 'read back')
-      t.same(sandbox.kept(), [])
-      if (door.runtime !== 'crun') return
-      // A program that allows everything: { BPF_RET | BPF_K, SECCOMP_RET_ALLOW }.
-      const annotations = { 'run.oci.seccomp_bpf_data': 'BgAAAAAA/38=' }
-      t.match(
-        await run({ noNewPrivileges, mode: 'enforce', annotations, args: ['/fixtures/act', 'socket'] }),
-        { stdout: 'socket: Operation not permitted' },
-        "a program of the user's does not take the policy's place",
-      )
-    })
+    test(
+      `${door.runtime}, ${door.method}, noNewPrivileges ${noNewPrivileges}: learn, enforce, refuse`,
+      needs(door.runtime),
+      async (t) => {
+        const { sandbox, run } = await setUp(t, door)
+        const act = (mode: 'learn' | 'enforce', ...args: string[]) =>
+          run({ noNewPrivileges, mode, args: ['/fixtures/act', ...args] })
+        t.match(await act('learn', 'hello', 'exit', '3'), { exitCode: 3, stdout: 'hello: ok' })
+        t.match(await act('enforce', 'hello', 'socket', 'fork', 'exit', '3'), {
+          exitCode: 3,
+          stdout: 'hello: ok\nsocket: Operation not permitted\nfork: Operation not permitted',
+        })
+        const how = door.method === 'exec' ? 'early' : 'by the runtime'
+        t.match(sandbox.journal().at(-1), { event: 'in-force', message: new RegExp(`installed ${how}$`) }, 'read back')
+        t.same(sandbox.kept(), [])
+        if (door.runtime !== 'crun') return
+        // A program that allows everything: { BPF_RET | BPF_K, SECCOMP_RET_ALLOW }.
+        const annotations = { 'run.oci.seccomp_bpf_data': 'BgAAAAAA/38=' }
+        t.match(
+          await run({ noNewPrivileges, mode: 'enforce', annotations, args: ['/fixtures/act', 'socket'] }),
+          { stdout: 'socket: Operation not permitted' },
+          "a program of the user's does not take the policy's place",
+        )
+      },
+    )
   }
 }
 
-test("the bundle's own linux.seccomp is never widened", async (t) => {
+test("the bundle's own linux.seccomp is never widened", needs('crun'), async (t) => {
   for (const runtime of ['runc', 'crun'] as const) {
     const { run } = await setUp(t, { runtime, method: 'bundle' })
     await run({ mode: 'learn', args: ['/fixtures/act', 'getppid', 'socket'] })
@@ -98,17 +100,25 @@ test("the bundle's own linux.seccomp is never widened", async (t) => {
   t.match(refused, { exitCode: 1, stdout: '', stderr: /crun would not load then.*\[NOT_PERMITTED\]/ })
 })
 
-// Through precreate: this machine needs --cgroups=disabled, which podman 4.3 asks of runtimes named crun alone.
-test('podman with crun', async (t) => {
-  const sandbox = await Sandbox.create(t)
-  const hooks = hooksDirectory(sandbox, 'podman-hooks.d', ['precreate'])
-  const globals = ['--cgroup-manager', 'cgroupfs', '--hooks-dir', hooks]
-  const door = { sandbox, globals, prefix: CGROUP2, runtime: 'crun' }
-  const run = (options: string[], command: string) =>
-    podman(door, 'run', '--rm', '--cgroups=disabled', ...container(sandbox, options, command))
-  t.match(await run(annotated('learn'), '/fixtures/act hello exit 3'), { exitCode: 3, stdout: 'hello: ok' })
-  t.match(await run(annotated('enforce'), '/fixtures/act hello socket'), {
+for (const door of DOORS) {
+  test(`${door.runtime}, ${door.method}: the arguments of calls`, needs(door.runtime), async (t) => {
+    const { run } = await setUp(t, door)
+    const act = (mode: 'learn' | 'enforce', ...args: string[]) =>
+      run({ mode, annotations: { 'io.sandbox.detail': 'args' }, args: ['/fixtures/act', ...args] })
+    t.match(await act('learn', 'unix'), { exitCode: 0, stdout: 'unix: ok' })
+    t.match(await act('enforce', 'unix', 'socket'), { stdout: 'unix: ok\nsocket: Operation not permitted' })
+  })
+}
+
+test('without the right to trace the runtime loads the policy, and nobody can look', async (t) => {
+  const { sandbox, globals, run } = await setUp(t, { runtime: 'runc', method: 'auto' })
+  t.match(await run({ mode: 'learn', args: ['/fixtures/act', 'hello'] }), { exitCode: 0 })
+  const bundle = sandbox.bundle({ hooks: {}, mode: 'enforce', args: ['/fixtures/act', 'hello', 'socket'] })
+  const line = [SHIM, ...globals, 'run', '--bundle', bundle, sandbox.newId()]
+  const untraced = ['--inh-caps=-sys_ptrace', '--bounding-set=-sys_ptrace', ...line]
+  t.match(resultOf(await execa('setpriv', untraced, { reject: false, stdin: 'ignore' })), {
     exitCode: 0,
     stdout: 'hello: ok\nsocket: Operation not permitted',
   })
+  t.match(sandbox.journal(), [{ event: 'runtime-calls' }, { event: 'unverified', message: /CAP_SYS_PTRACE/ }])
 })

@@ -4,6 +4,7 @@ import { compileFilter } from '../../src/filter/compile.ts'
 import { seccompLibrary } from '../../src/filter/library.ts'
 import { Simulator } from '../../src/filter/simulate.ts'
 import type { AllowedSyscall, Comparison } from '../../src/generated/policy.ts'
+import { randomRange } from '../lib/comparisons.ts'
 import { policy } from '../lib/policies.ts'
 import { Random } from '../lib/random.ts'
 import { stack } from './stack.ts'
@@ -20,9 +21,11 @@ const NEEDED = ['write', 'exit_group']
 function randomRule(random: Random): Comparison[] {
   const indices = random.shuffled([1, 2, 3, 4, 5]).slice(0, 1 + random.below(3))
   return indices.map((index): Comparison => {
-    const op = random.pick(['==', '!=', '<', '<=', '>', '>=', 'masked=='] as const)
+    const op = random.pick(['==', '!=', '<', '<=', '>', '>=', 'masked==', 'range'] as const)
     const mask = BigInt(random.below(64)) << BigInt(random.below(50))
     const value = random.chance(0.5) ? BigInt(random.below(64)) : random.bigint(64)
+    if (op === 'range')
+      return randomRange(random, index, 64, () => (random.chance(0.5) ? BigInt(random.below(64)) : random.bigint(64)))
     if (op !== 'masked==') return { index, op, value: value.toString() }
     return { index, op, value: (value & mask).toString(), mask: mask.toString() }
   })

@@ -11,6 +11,7 @@ import { seccompLibrary } from '../../src/filter/library.ts'
 import { Simulator } from '../../src/filter/simulate.ts'
 import type { AllowedSyscall, Comparison, PolicyDocument } from '../../src/generated/policy.ts'
 import type { ArchitectureName } from '../../src/policy/document.ts'
+import { randomRange } from '../lib/comparisons.ts'
 import { policy } from '../lib/policies.ts'
 import { Random } from '../lib/random.ts'
 
@@ -19,7 +20,7 @@ const EPERM = 0x0005_0001
 const IOCTL = 16
 const X86_64 = auditArch('x86_64')
 const library = seccompLibrary()
-const OPERATORS: readonly Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==']
+const OPERATORS: readonly Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==', 'range']
 
 const isEqual = (value: number | bigint | string, index = 1): Comparison => ({
   index,
@@ -42,8 +43,8 @@ function instructions(programs: readonly Uint8Array[]): number[] {
 /** Values at the borders of a rule's comparisons, and some that are anywhere. */
 function interesting(random: Random, rule: readonly Comparison[], bits: number): bigint[] {
   const args = Array.from({ length: 6 }, () => random.bigint(bits))
-  for (const { index, value, mask } of rule) {
-    const border = BigInt(value)
+  for (const { index, value, to, mask } of rule) {
+    const border = BigInt(random.chance(0.5) ? value : (to ?? value))
     const masked =
       mask === undefined ? [] : [border | (random.bigint(64) & ~BigInt(mask)), border ^ (BigInt(mask) & -BigInt(mask))]
     const around = [border, border, border + 1n, border - 1n, border ^ (1n << 32n), border & 0xffff_ffffn, ...masked]
@@ -77,6 +78,9 @@ function randomRule(random: Random, bits: number, pool: readonly bigint[]): Comp
     const op = random.pick(OPERATORS)
     // Few different values, so that rules meet; and some that are anywhere.
     const value = random.chance(0.7) ? random.pick(pool) : random.bigint(bits)
+    if (op === 'range') {
+      return randomRange(random, index, bits, () => (random.chance(0.7) ? random.pick(pool) : random.bigint(bits)))
+    }
     if (op !== 'masked==') return { index, op, value: value.toString() }
     const mask = random.chance(0.5) ? random.pick(pool) : random.bigint(bits)
     return { index, op, value: (random.chance(0.95) ? value & mask : value).toString(), mask: mask.toString() }

@@ -9,6 +9,7 @@ import { findDifference } from '../../src/filter/prove.ts'
 import { effectOf } from '../../src/filter/returns.ts'
 import { Simulator, type SyscallData } from '../../src/filter/simulate.ts'
 import type { AllowedSyscall, Comparison, PolicyDocument } from '../../src/generated/policy.ts'
+import { randomRange } from '../lib/comparisons.ts'
 import { policy } from '../lib/policies.ts'
 import {
   decodeInstructions,
@@ -38,11 +39,12 @@ function randomPolicy(random: Random): PolicyDocument {
 }
 
 function randomRules(random: Random, bits: number): Comparison[][] {
-  const operators: Comparison['op'][] = ['==', '==', '==', 'masked==', '!=', '<', '<=', '>', '>=']
+  const operators: Comparison['op'][] = ['==', '==', '==', 'masked==', '!=', '<', '<=', '>', '>=', 'range']
   return Array.from({ length: 1 + random.below(4) }, () => {
     const indices = random.shuffled([0, 1, 2, 3, 4, 5]).slice(0, 1 + random.below(3))
     return indices.map((index): Comparison => {
       const op = random.pick(operators)
+      if (op === 'range') return randomRange(random, index, bits, () => random.bigint(bits))
       const mask = random.bigint(bits)
       const value = op === 'masked==' ? random.bigint(bits) & mask : random.bigint(bits)
       return { index, op, value: String(value), ...(op === 'masked==' ? { mask: String(mask) } : {}) }

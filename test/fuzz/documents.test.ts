@@ -7,7 +7,9 @@ import { parseJson, parseObject } from '../../src/json.ts'
 import { decodeAnnotations } from '../../src/oci/annotations.ts'
 import { annotationsOf, decodeConfig, encodeConfig } from '../../src/oci/config.ts'
 import { decodeState } from '../../src/oci/state.ts'
-import { decodePolicy, encodePolicy } from '../../src/policy/document.ts'
+import { architecturesOf, decodePolicy, encodePolicy } from '../../src/policy/document.ts'
+import { oneList } from '../../src/policy/export/one-list.ts'
+import { exportOci } from '../../src/policy/export-oci.ts'
 import { intersectPolicies } from '../../src/policy/intersect.ts'
 import { lintPolicy } from '../../src/policy/lint.ts'
 import { mergePolicies } from '../../src/policy/merge.ts'
@@ -15,6 +17,8 @@ import { applyOverlay, decodeOverlay } from '../../src/policy/overlay.ts'
 import { policyReport } from '../../src/policy/report.ts'
 import { withSiblings } from '../../src/policy/siblings.ts'
 import { policyStatus } from '../../src/policy/status.ts'
+import { translatePolicy } from '../../src/policy/translate.ts'
+import { widenPolicy } from '../../src/policy/widen.ts'
 import { NAMES } from '../lib/imports.ts'
 import { policy } from '../lib/policies.ts'
 import { fuzz, LONG } from './fuzz.ts'
@@ -42,7 +46,12 @@ test('JSON', LONG, async (t) => {
 })
 
 test('policies', LONG, async (t) => {
-  const other = policy(['read', 'ptrace', { name: 'socket', rules: [[{ index: 0, op: '==', value: 1 }]] }])
+  const other = policy([
+    'read',
+    'ptrace',
+    { name: 'socket', rules: [[{ index: 0, op: 'range', value: 1, to: 9, mask: 0xffff_ffff }]] },
+    { name: 'setpriority', rules: [[{ index: 2, op: '!=', value: 7 }]] },
+  ])
   fuzz(t, {
     name: 'policy',
     corpus: 'policy',
@@ -58,6 +67,13 @@ test('policies', LONG, async (t) => {
       policyStatus(found)
       policyReport(found)
       lintPolicy(found)
+      for (const [from] of architecturesOf(found)) {
+        for (const to of from === 'aarch64' ? (['x86_64', 'x86'] as const) : (['aarch64', 'arm'] as const)) {
+          const made = translatePolicy(found, { from, to, widen: text.length % 2 === 0, siblings: true }, NAMES)
+          decodePolicy(encodePolicy(made.policy), 'translated')
+        }
+      }
+      exportOci(oneList(widenPolicy(found), NAMES), { action: 'errno', runtimeCalls: [] })
     },
   })
 })

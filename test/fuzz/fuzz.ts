@@ -74,6 +74,8 @@ const TOKENS = [
   ...[
     'read',
     'socket',
+    'range',
+    '"to": 9',
     'x32',
     'x86',
     'SCMP_ACT_ALLOW',

@@ -95,7 +95,7 @@ test('a list of calls that belongs to another policy is not used', async (t) => 
   const sandbox = await Sandbox.create(t, KNOWN)
   await learnTwice(sandbox)
   const list = readFileSync(join(sandbox.policyPath(), '../known'), 'utf8')
-  t.match(list, /^# sha256:[0-9a-f]{64}\nx86_64 0\n/)
+  t.match(list, /^# sha256:[0-9a-f]{64}\n# sha256:[0-9a-f]{64}\nx86_64 0\n/)
   change(sandbox, ({ name }) => name !== 'write')
   await sandbox.run(hello)
   const { runs, architectures } = await sandbox.policy()

@@ -1,10 +1,10 @@
 /** Learning with eBPF from the hooks: nobody holds the container back at its end, and still nothing is lost. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'tap'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { until } from '../lib/events.ts'
-import { processWithAll } from '../lib/processes.ts'
+import { kill9, processWithAll } from '../lib/processes.ts'
 import { resultOf, Sandbox } from '../lib/sandbox.ts'
 import { startWaiting } from '../lib/waiting.ts'
 
@@ -37,26 +37,56 @@ for (const detail of ['names', 'args']) {
   })
 }
 
-test('the merge after the end waits for a tracer that is late', async (t) => {
+test('a tracer that is late at the end holds up whoever reads the policy, not the runtime', async (t) => {
   const sandbox = await Sandbox.create(t, backend('ebpf'))
   const args = ['/fixtures/act', 'hello', 'wait', 'socket', 'exit', '7']
   const { running } = await startWaiting(sandbox, { mode: 'learn', args })
   const tracer = processWithAll('oci-sandbox-tracer', sandbox.store)
   if (tracer === undefined) throw new Error('there is no tracer')
   process.kill(tracer, 'SIGSTOP')
+  let shown: Promise<PolicyDocument> | undefined
   try {
     running.stdin.end()
-    await until('the hook of the end runs', () => processWithAll('hook', 'learn', sandbox.config) !== undefined)
+    t.match(resultOf(await running), { exitCode: 7 }, 'the runtime has come back')
     const runs = join(dirname(sandbox.policyPath()), 'runs')
     const records = readdirSync(runs).filter((file) => file.endsWith('.ndjson'))
     t.equal(records.length, 1)
     t.notMatch(readFileSync(join(runs, String(records[0])), 'utf8'), /"finish"/)
+    shown = sandbox.policy()
+    await until('the policy is asked for', () => processWithAll('policy', 'show', sandbox.config) !== undefined)
+    // Nobody but the two who wait for the tracer looks after the run.
+    await until('what the hook left waits', () => processWithAll('hook', 'settle', sandbox.config) !== undefined)
+    t.notOk(existsSync(sandbox.policyPath()))
   } finally {
     process.kill(tracer, 'SIGCONT')
   }
-  t.match(resultOf(await running), { exitCode: 7 })
-  const policy = JSON.parse(readFileSync(sandbox.policyPath(), 'utf8'))
-  t.match(policy, { complete: true, runs: [{ backend: 'ebpf', complete: true, exit: { code: 7 } }] })
+  t.match(await shown, { complete: true, runs: [{ backend: 'ebpf', complete: true, exit: { code: 7 } }] })
+  t.match(sandbox.journal(), [{ event: 'learned', message: /^policy test: run complete, \d+ calls, \d+ different/ }])
+})
+
+test('what the hook leaves behind in poststop keeps nothing of its own, and may be killed', async (t) => {
+  const sandbox = await Sandbox.create(t, backend('ebpf'))
+  const { running } = await startWaiting(sandbox, { mode: 'learn', args: ['/fixtures/act', 'wait'] })
+  const tracer = processWithAll('oci-sandbox-tracer', sandbox.store)
+  if (tracer === undefined) throw new Error('there is no tracer')
+  process.kill(tracer, 'SIGSTOP')
+  try {
+    running.stdin.end()
+    t.match(resultOf(await running), { exitCode: 0 })
+    const settling = processWithAll('hook', 'settle', sandbox.config)
+    if (settling === undefined) throw new Error('nothing was left behind')
+    for (const number of [0, 1, 2]) t.equal(readlinkSync(`/proc/${settling}/fd/${number}`), '/dev/null')
+    t.equal(readFileSync(`/proc/${settling}/environ`, 'utf8'), '')
+    t.equal(readlinkSync(`/proc/${settling}/cwd`), '/')
+    kill9(settling)
+  } finally {
+    process.kill(tracer, 'SIGCONT')
+  }
+  t.match(
+    await sandbox.policy(),
+    { complete: true, runs: [{ complete: true }] },
+    'the next one that looks merges the run',
+  )
 })
 
 test('a program that installs a filter: the first run is partial, the next one knows of it and is complete', async (t) => {

@@ -1,5 +1,5 @@
 /** What can happen to a tracer, a disk, a container while it is learned or enforced. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
@@ -42,6 +42,18 @@ test('kill -9 of the tracer while learning: the container goes on, the run is pa
 
   await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
   t.equal((await sandbox.policy()).complete, true, 'a complete run makes it complete')
+})
+
+test('an empty record: left alone while its hook may be at work, and a partial run when that was long ago', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
+  const record = join(sandbox.store, 'policies/test/runs/20200101T000000000Z-000000000000.ndjson')
+  writeFileSync(record, '')
+  t.match(await sandbox.policy(), { complete: true, runs: [{ complete: true }] })
+  t.ok(existsSync(record))
+  utimesSync(record, new Date(0), new Date(0))
+  t.match((await sandbox.policy()).runs, [{ complete: false }, { complete: true }])
+  t.notOk(existsSync(record))
 })
 
 test('kill -9 of the tracer between create and start of an enforced container ends the container', async (t) => {
@@ -135,12 +147,13 @@ test('a full disk while learning', async (t) => {
   t.match(await sandbox.policy(), { complete: true, runs: [{ complete: true }] }, 'nothing is left of the failed one')
 })
 
-test('the journal says what became of each enforced container', async (t) => {
+test('the journal says what became of each container', async (t) => {
   const sandbox = await Sandbox.create(t)
   await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
   await sandbox.run({ mode: 'enforce', args: ['/fixtures/act', 'hello'] })
   const container = /^oci-sandbox-test-\d+-2$/
   t.match(sandbox.journal(), [
+    { event: 'learned', message: /^policy test: run complete, \d+ calls, \d+ different, \d+ new, 1 task$/ },
     { event: 'installed', container },
     { event: 'in-force', container },
   ])

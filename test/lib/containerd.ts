@@ -16,10 +16,12 @@ const NAMESPACE = 'k8s.io'
 export class Containerd {
   readonly directory: string
   readonly #runtime: string
+  readonly #tmp: string
 
-  private constructor(directory: string, runtime: string) {
+  private constructor(directory: string, runtime: string, tmp: string) {
     this.directory = directory
     this.#runtime = runtime
+    this.#tmp = tmp
   }
 
   get socket(): string {
@@ -30,7 +32,7 @@ export class Containerd {
   static async start(t: Teardown, sandbox: Sandbox, runtime: string): Promise<Containerd> {
     const directory = join(sandbox.directory, 'containerd')
     mkdirSync(directory)
-    const containerd = new Containerd(directory, runtime)
+    const containerd = new Containerd(directory, runtime, sandbox.tmp)
     const config = join(directory, 'config.toml')
     writeFileSync(config, containerd.#config())
     await startDaemon(t, {
@@ -81,13 +83,14 @@ ${cri}.containerd.runtimes.oci-sandbox.options]
   }
 
   async ctr(...args: string[]): Promise<Result> {
-    return resultOf(await execa('ctr', this.#args(...args), { reject: false, stdin: 'ignore' }))
+    return resultOf(await execa('ctr', this.#args(...args), { reject: false, stdin: 'ignore', timeout: 60_000 }))
   }
 
-  /** ctr run --rm of the image, through the runtime; `id` must be new. */
-  async run(id: string, annotations: Record<string, string>, ...command: string[]): Promise<Result> {
+  /** ctr run --rm of the image, through the runtime, with the sandbox's /tmp; `id` must be new. */
+  async run(id: string, annotations: Readonly<Record<string, string>>, ...command: string[]): Promise<Result> {
     const options = Object.entries(annotations).flatMap(([key, value]) => ['--annotation', `${key}=${value}`])
-    const fixed = ['--rm', '--snapshotter', 'native', '--runc-binary', this.#runtime]
+    const mount = ['--mount', `type=bind,src=${this.#tmp},dst=/tmp,options=rbind:rw`]
+    const fixed = ['--rm', '--snapshotter', 'native', '--runc-binary', this.#runtime, ...mount]
     return await this.ctr('run', ...fixed, ...options, IMAGE, id, ...command)
   }
 }

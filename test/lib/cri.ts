@@ -13,6 +13,11 @@ export interface ContainerEnd {
   readonly output: string
 }
 
+export interface Pod {
+  readonly id: string
+  readonly config: Message
+}
+
 type Annotations = Readonly<Record<string, string>>
 
 /** ContainerState of the CRI. */
@@ -63,11 +68,16 @@ export class Cri {
   }
 
   /** Runs `work` in a pod of the runtime handler; the pod is removed afterwards. */
-  async withPod(
-    runtimeHandler: string,
-    annotations: Annotations,
-    work: (pod: { id: string; config: Message }) => Promise<void>,
-  ): Promise<void> {
+  async withPod(runtimeHandler: string, annotations: Annotations, work: (pod: Pod) => Promise<void>): Promise<void> {
+    const pod = await this.startPod(runtimeHandler, annotations)
+    try {
+      await work(pod)
+    } finally {
+      await this.removePod(pod.id)
+    }
+  }
+
+  async startPod(runtimeHandler: string, annotations: Annotations): Promise<Pod> {
     const attempt = ++this.#attempts
     const config: Message = {
       1: { 1: `pod${attempt}`, 2: `uid${attempt}`, 3: 'default', 4: attempt },
@@ -75,29 +85,40 @@ export class Cri {
       7: mapEntries(annotations),
       8: { 2: { 1: { 1: NODE } } },
     }
-    const id = text(await this.call('RunPodSandbox', { 1: config, 2: runtimeHandler }), 1)
-    try {
-      await work({ id, config })
-    } finally {
-      await this.call('StopPodSandbox', { 1: id })
-      await this.call('RemovePodSandbox', { 1: id })
-    }
+    return { id: text(await this.call('RunPodSandbox', { 1: config, 2: runtimeHandler }), 1), config }
   }
 
-  /** Creates and starts a container of the image in the pod and returns its id. */
-  async start(pod: { id: string; config: Message }, annotations: Annotations, command: readonly string[]) {
+  async removePod(id: string): Promise<void> {
+    await this.call('StopPodSandbox', { 1: id })
+    await this.call('RemovePodSandbox', { 1: id })
+  }
+
+  /** Creates a container of the image in the pod. `mounts`: the host's directories by the container's. */
+  async create(
+    pod: Pod,
+    annotations: Annotations,
+    command: readonly string[],
+    mounts: Readonly<Record<string, string>> = {},
+  ) {
     const attempt = ++this.#attempts
     const log = `container${attempt}.log`
     const config: Message = {
       1: { 1: 'program', 2: attempt },
       2: { 1: IMAGE },
       3: [...command],
+      7: Object.entries(mounts).map(([inside, outside]) => ({ 1: inside, 2: outside })),
       10: mapEntries(annotations),
       11: log,
     }
     const id = text(await this.call('CreateContainer', { 1: pod.id, 2: config, 3: pod.config }), 1)
-    await this.call('StartContainer', { 1: id })
     return { id, log: join(this.#logs, log) }
+  }
+
+  /** Creates and starts one. */
+  async start(pod: Pod, annotations: Annotations, command: readonly string[]) {
+    const container = await this.create(pod, annotations, command)
+    await this.call('StartContainer', { 1: container.id })
+    return container
   }
 
   async end({ id, log }: { id: string; log: string }): Promise<ContainerEnd> {

@@ -15,9 +15,11 @@ export type DockerRuntimes = Readonly<Record<string, { path: string; runtimeArgs
 
 export class Docker {
   readonly #host: string
+  readonly #tmp: string
 
-  private constructor(host: string) {
+  private constructor(host: string, tmp: string) {
     this.#host = host
+    this.#tmp = tmp
   }
 
   static async start(t: Teardown, sandbox: Sandbox, runtimes: DockerRuntimes): Promise<Docker> {
@@ -35,7 +37,7 @@ export class Docker {
       runtimes,
     }
     writeFileSync(config, JSON.stringify(settings))
-    const docker = new Docker(settings.hosts[0] as string)
+    const docker = new Docker(settings.hosts[0] as string, sandbox.tmp)
     await startDaemon(t, {
       command: 'dockerd',
       args: ['--config-file', config],
@@ -51,13 +53,24 @@ export class Docker {
   }
 
   async docker(...args: string[]): Promise<Result> {
-    return resultOf(await execa('docker', this.#args(...args), { reject: false, stdin: 'ignore' }))
+    return resultOf(await execa('docker', this.#args(...args), { reject: false, stdin: 'ignore', timeout: 60_000 }))
   }
 
-  /** docker run of the image with a runtime; `options` before the image. */
+  /** docker run of the image with a runtime, with the sandbox's /tmp; `options` before the image. */
   async run(runtime: string, options: readonly string[], ...command: string[]): Promise<Result> {
+    return await this.docker('run', ...this.#container(runtime, options, command))
+  }
+
+  /** docker create of the same; returns the container's id. */
+  async create(runtime: string, options: readonly string[], ...command: string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.docker('create', ...this.#container(runtime, options, command))
+    if (exitCode !== 0) throw new Error(`docker create: ${stderr}`)
+    return stdout
+  }
+
+  #container(runtime: string, options: readonly string[], command: readonly string[]): string[] {
     // What a machine without CAP_SYS_RESOURCE needs is here for all.
     const fixed = ['--runtime', runtime, '--network', 'none', '--ulimit', 'nofile=1024:1024']
-    return await this.docker('run', ...fixed, ...options, IMAGE, ...command)
+    return [...fixed, '--volume', `${this.#tmp}:/tmp`, ...options, IMAGE, ...command]
   }
 }

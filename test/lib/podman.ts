@@ -1,6 +1,6 @@
 /** podman with everything of its own below a sandbox's directory, and with what a machine without CAP_SYS_RESOURCE needs. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import { OCI_SANDBOX, type Result, resultOf, type Sandbox } from './sandbox.ts'
 
@@ -60,4 +60,12 @@ export function hooksDirectory(sandbox: Sandbox, name: string, hooks: readonly s
     writeFileSync(join(directory, `oci-sandbox-${hook}.json`), JSON.stringify(manifest))
   }
   return directory
+}
+
+/** podman asks a runtime whose name it does not know neither for JSON nor for --cgroups=disabled. Goes before podman. */
+export function knowing(sandbox: Sandbox, runtime: string): string[] {
+  const path = join(sandbox.directory, 'containers.conf')
+  const lists = ['json', 'nocgroup'].map((what) => `runtime_supports_${what} = ["${basename(runtime)}"]\n`)
+  writeFileSync(path, `[engine]\n${lists.join('')}`)
+  return ['env', `CONTAINERS_CONF=${path}`]
 }

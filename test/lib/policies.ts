@@ -1,6 +1,6 @@
 /** Policies for tests. */
 import type { AllowedSyscall, PolicyDocument, Run } from '../../src/generated/policy.ts'
-import { canonicalPolicy } from '../../src/policy/document.ts'
+import { canonicalPolicy, POLICY_VERSION } from '../../src/policy/document.ts'
 
 export function run(id: string, more: Partial<Run> = {}): Run {
   return {
@@ -27,5 +27,5 @@ export function policy(
 ): PolicyDocument {
   const entries = syscalls.map((syscall) => (typeof syscall === 'string' ? { name: syscall } : syscall))
   const architectures = { x86_64: { known: 471, syscalls: entries } }
-  return canonicalPolicy({ version: 1, name: 'test', complete: false, architectures, runs: [], ...more })
+  return canonicalPolicy({ version: POLICY_VERSION, name: 'test', complete: false, architectures, runs: [], ...more })
 }

@@ -1,5 +1,6 @@
 /** The processes of a test, found by what it alone has in their command lines. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { until } from './events.ts'
 
 export interface Process {
   readonly pid: number
@@ -35,6 +36,13 @@ export function kill9(pid: number): void {
   } catch {
     // It was faster.
   }
+}
+
+/** Waits until what learn hooks with this configuration have left behind so far is done: their runs are in their policies. */
+export async function settled(config: string): Promise<void> {
+  const settling = () => processesWith(config).filter(({ command }) => command.includes('hook\0settle\0'))
+  const now = new Set(settling().map(({ pid }) => pid))
+  await until('the runs are merged', () => !settling().some(({ pid }) => now.has(pid)))
 }
 
 function read(path: string): string {

@@ -20,6 +20,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { unmountBelow } from './mounts.ts'
+import { settled } from './processes.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const OCI_SANDBOX = join(ROOT, 'dist/oci-sandbox')
@@ -77,12 +78,15 @@ export class Sandbox {
   readonly directory: string
   readonly store: string
   readonly config: string
+  /** The /tmp of its containers. */
+  readonly tmp: string
   #containers = 0
 
   private constructor(directory: string) {
     this.directory = directory
     this.store = join(directory, 'store')
     this.config = join(directory, 'config.json')
+    this.tmp = join(directory, 'rootfs/tmp')
   }
 
   static async create(t: Teardown, config: object = {}): Promise<Sandbox> {
@@ -90,6 +94,7 @@ export class Sandbox {
     const sandbox = new Sandbox(mkdtempSync(join(tmpdir(), 'oci-sandbox-test-')))
     // conmon cleans up after a container once `podman run` has returned: what it writes meanwhile makes a removal fail with ENOTEMPTY.
     t.teardown(async () => {
+      await settled(sandbox.config)
       await unmountBelow(sandbox.directory)
       rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     })
@@ -181,8 +186,11 @@ export class Sandbox {
     return resultOf(await execa('runc', this.runcArgs(...args), { reject: false, stdin: 'ignore' }))
   }
 
+  /** To its end, and to the end of what the learn hook has left behind. */
   async run(container: Container): Promise<Result> {
-    return await this.runc('run', '--bundle', this.bundle(container), this.newId())
+    const result = await this.runc('run', '--bundle', this.bundle(container), this.newId())
+    if (container.mode === 'learn') await settled(this.config)
+    return result
   }
 
   /** oci-sandbox-runtime in the place of runc. */

@@ -55,15 +55,19 @@ test('a document that is not exactly a policy is refused, saying what and where'
     ['no object', '[]', /expected a JSON object/],
     [
       'unknown version',
-      changed((d) => void Object.assign(d, { version: 2 })),
-      /version 2 is not known \(this program knows 1\)/,
+      changed((d) => void Object.assign(d, { version: 3 })),
+      /version 3 is newer than this program, which knows 1 to 2; update oci-sandbox on this host/,
     ],
     [
       'a long version',
-      encodePolicy(valid).replace('"version": 1', '"version": 18446744073709551615'),
-      /version 18446744073709552000 is not known/,
+      encodePolicy(valid).replace('"version": 2', '"version": 18446744073709551615'),
+      /version 18446744073709552000 is no version of a policy/,
     ],
-    ['no version', changed((d) => void delete d.version), /version nothing is not known/],
+    [
+      'no version',
+      changed((d) => void delete d.version),
+      /version nothing is no version of a policy \(this program knows 1 to 2\)/,
+    ],
     [
       'duplicate keys',
       encodePolicy(valid).replace('"complete"', '"name": "test", "complete"'),
@@ -104,13 +108,29 @@ test('a document that is not exactly a policy is refused, saying what and where'
     [
       'mask without masked==',
       rule({ index: 0, op: '==', value: 1, mask: 1 }),
-      /a mask goes with masked==, and only with it/,
+      /a mask goes with masked== and range only/,
+    ],
+    ['masked== without mask', rule({ index: 0, op: 'masked==', value: 1 }), /masked== needs a mask/],
+    ['range without an end', rule({ index: 0, op: 'range', value: 1 }), /to goes with range, and only with it/],
+    ['an end without range', rule({ index: 0, op: '<', value: 1, to: 2 }), /to goes with range, and only with it/],
+    [
+      'a range that ends before it begins',
+      rule({ index: 0, op: 'range', value: 5, to: 4 }),
+      /rules\/0\/0: the range ends at 4, before it begins at 5/,
     ],
     [
-      'masked== without mask',
-      rule({ index: 0, op: 'masked==', value: 1 }),
-      /a mask goes with masked==, and only with it/,
+      'a range of bits with gaps',
+      rule({ index: 0, op: 'range', value: 1, to: 4, mask: 6 }),
+      /mask: a range needs one that has all bits up to its highest one, found 6/,
     ],
+    [
+      'a range beyond its mask',
+      rule({ index: 0, op: 'range', value: 1, to: 256, mask: 255 }),
+      /to: 256 has bits that the mask 255 leaves out/,
+    ],
+    ['no comments', changed((d) => void Object.assign(d, { comments: [] })), /comments: must NOT have fewer than 1/],
+    ['a comment of two lines', syscall({ name: 'ioctl', comments: ['a\nb'] }), /comments\/0: must be one line of text/],
+    ['a reason as in version 1', syscall({ name: 'ioctl', reason: 'x' }), /unknown key "reason"/],
     [
       'one argument twice',
       rule({ index: 0, op: '>', value: 1 }, { index: 0, op: '<', value: 9 }),

@@ -4,11 +4,12 @@ import type { Comparison, PolicyDocument } from '../../src/generated/policy.ts'
 import { encodePolicy } from '../../src/policy/document.ts'
 import { intersectPolicies } from '../../src/policy/intersect.ts'
 import { applyOverlay, decodeOverlay, minimised } from '../../src/policy/overlay.ts'
+import { randomRange } from '../lib/comparisons.ts'
 import { NAMES } from '../lib/imports.ts'
 import { policy, run } from '../lib/policies.ts'
 import { Random } from '../lib/random.ts'
 
-const OPERATORS: readonly Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==']
+const OPERATORS: readonly Comparison['op'][] = ['==', '!=', '<', '<=', '>', '>=', 'masked==', 'range']
 
 function randomRule(random: Random): Comparison[] {
   return [0, 1]
@@ -17,6 +18,7 @@ function randomRule(random: Random): Comparison[] {
       const op = random.pick(OPERATORS)
       const value = random.below(8)
       const mask = 1 + random.below(7)
+      if (op === 'range') return randomRange(random, index, 64, () => BigInt(random.below(9)))
       return op === 'masked==' ? { index, op, value: value & mask, mask } : { index, op, value }
     })
 }
@@ -96,8 +98,8 @@ test('an overlay: intersection, then deny, then allow with a reason', async (t) 
     unknown.push(one),
   )
   t.same(result.architectures.x86_64?.syscalls, [
-    { name: 'ioctl', reason: 'x', rules: [[{ index: 1, op: '==', value: 5 }], [{ index: 1, op: '==', value: 7 }]] },
-    { name: 'mount', reason: 'it mounts its data' },
+    { name: 'ioctl', reasons: ['x'], rules: [[{ index: 1, op: '==', value: 5 }], [{ index: 1, op: '==', value: 7 }]] },
+    { name: 'mount', reasons: ['it mounts its data'] },
     { name: 'read' },
   ])
   t.same(notes, [
@@ -136,7 +138,7 @@ test('minimize keeps what runs made, what the kernel makes and what has a reason
       { name: 'open', via: 'openat' },
       'mount',
       'restart_syscall',
-      { name: 'ptrace', reason: 'a debugger' },
+      { name: 'ptrace', reasons: ['a debugger'] },
       { number: 600 },
     ]),
     () => ['restart_syscall'],

@@ -23,7 +23,7 @@ test('calls that are dangerous with any arguments', async (t) => {
   t.equal(dangers(...calls, 'process_vm_readv', 'clone3', 'setns').length, 12)
   t.same(dangers('read', 'openat', 'mmap', 'futex'), [])
   t.match(dangers({ number: 600 }), [/#600 .*: has no name here/])
-  t.match(dangers({ name: 'ptrace', reason: 'a debugger' }), [/ptrace .*\(allowed, because: a debugger\)/])
+  t.match(dangers({ name: 'ptrace', reasons: ['a debugger'] }), [/ptrace .*\(allowed, because: a debugger\)/])
 })
 
 test('calls that are dangerous with certain arguments', async (t) => {

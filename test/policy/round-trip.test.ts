@@ -8,6 +8,7 @@ import { oneList } from '../../src/policy/export/one-list.ts'
 import { resourceName, spoProfile } from '../../src/policy/export/spo.ts'
 import { systemdDropIn } from '../../src/policy/export/systemd.ts'
 import { exportOci } from '../../src/policy/export-oci.ts'
+import { ofLowHalves } from '../../src/policy/rules.ts'
 import { collect, NAMES } from '../lib/imports.ts'
 import { policy } from '../lib/policies.ts'
 import { Random } from '../lib/random.ts'
@@ -41,7 +42,13 @@ function randomPolicy(random: Random, rules: boolean): PolicyDocument {
     })
   }
   for (const name of chosen) {
-    const syscalls = [...calls.values()].filter((call) => NAMES.numberOf(name, call.name as string) !== undefined)
+    const syscalls = [...calls.values()]
+      .filter((call) => NAMES.numberOf(name, call.name as string) !== undefined)
+      // Profiles look at the low halves of x32's registers.
+      .map(({ rules, ...call }) => {
+        if (rules === undefined) return call
+        return { ...call, rules: name === 'x32' ? ofLowHalves(rules) : rules }
+      })
     architectures[name] = { known: NAMES.highest(name), syscalls }
   }
   return policy([], { architectures })

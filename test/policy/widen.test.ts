@@ -156,3 +156,28 @@ test('as text', async (t) => {
   const twice = encodePolicy(document).replace('"arguments": [0, 1, 2]', '"arguments": [0, 1, 1]')
   t.throws(() => decodePolicy(twice, 'x'), { message: /learned\/arguments: must be ascending, each once/ })
 })
+
+test('a call may be wider or narrower than the policy; merging takes the wider', async (t) => {
+  const values = [[0x5401], [0x5402]]
+  const many = Array.from({ length: 100 }, (_, at) => [at * 3])
+  const ioctl: AllowedSyscall = { name: 'ioctl', widening: 'loose', learned: { arguments: [1], values: many } }
+  t.ok(allows(ioctl, 'strict', [0, 1]))
+  const strict: AllowedSyscall = {
+    name: 'openat',
+    widening: 'strict',
+    learned: { arguments: [2], values: [[1], [0o100]] },
+  }
+  t.notOk(allows(strict, 'loose', [0, 0, 0o101]))
+  t.ok(allows(strict, 'loose', [0, 0, 0o100]))
+  const call = (widening: Widening | undefined): AllowedSyscall => ({
+    name: 'ioctl',
+    ...(widening === undefined ? {} : { widening }),
+    learned: { arguments: [1], values },
+  })
+  const merged = (a: Widening | undefined, b: Widening | undefined) =>
+    mergePolicies(policy([call(a)]), policy([call(b)])).architectures.x86_64?.syscalls[0]?.widening
+  t.equal(merged('strict', 'loose'), 'loose')
+  t.equal(merged('strict', undefined), 'strict')
+  t.equal(merged(undefined, undefined), undefined)
+  t.same(decodePolicy(encodePolicy(policy([strict])), 'x'), policy([strict]))
+})

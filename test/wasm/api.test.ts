@@ -79,12 +79,13 @@ test('the table of an architecture holds its real calls, once each, by number', 
     const numbers = [...table.values()]
     t.ok(table.size > 280, `${arch}: ${table.size} calls`)
     t.ok(numbers.every((number, index) => number >= 0 && (index === 0 || number >= (numbers[index - 1] ?? 0))))
-    t.equal(seccomp.highest(arch), numbers.at(-1))
+    const own = arch === 'arm' ? numbers.filter((number) => number < 0xf0000) : numbers // without __ARM_NR_BASE and what follows
+    t.equal(seccomp.highest(arch), own.at(-1))
     t.ok(table.has('listns') && table.has('read'))
     t.equal([...table].filter(([name, number]) => seccomp.resolveName(arch, name) !== number).length, 0)
   }
   t.equal(seccomp.syscalls('x86_64'), seccomp.syscalls('x86_64'), 'made once')
-  t.equal(seccomp.highest('x86_64'), 471)
+  t.same([seccomp.highest('x86_64'), seccomp.highest('arm')], [471, 471])
 })
 
 test('rules allow what they name, by name or number, and the default catches the rest', async (t) => {

@@ -53,9 +53,10 @@ export class Seccomp {
     return table
   }
 
-  /** The highest number of an architecture's syscalls. */
+  /** The highest number of an architecture's syscalls, without those of ARM's own (cacheflush, set_tls, ...), which begin far above all others. */
   highest(arch: Arch): number {
-    return Math.max(...this.syscalls(arch).values())
+    const numbers = [...this.syscalls(arch).values()]
+    return Math.max(...(arch === 'arm' ? numbers.filter((number) => number < ARM_PRIVATE) : numbers))
   }
 
   /** Every name that some architecture has. */
@@ -68,6 +69,9 @@ export class Seccomp {
     }
   }
 }
+
+/** __ARM_NR_BASE of arch/arm/include/uapi/asm/unistd.h. */
+const ARM_PRIVATE = 0xf0000
 
 const tokenOf = (arch: Arch, syscall: string | number): number => {
   if (isArch(arch)) return architectures[arch].token

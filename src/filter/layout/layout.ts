@@ -143,18 +143,38 @@ class Layout {
   }
 }
 
-/** The numbers of an ABI: each call, and what lies between two of them. */
+/** The numbers of an ABI, in ranges that lead to the same; what is called often weighs as much. */
 function segmentsOf(
   { start, end, named, ruled }: Abi,
   borders: readonly number[],
   answer: (number: number) => Node,
 ): Segment[] {
-  const weights = new Map([...named, ...ruled.map((call) => [call.number, call.weight] as const)])
-  const from = new Set([start, ...borders, ...[...weights.keys()].flatMap((number) => [number, number + 1])])
-  return [...from]
-    .filter((number) => number >= start && number < end)
-    .sort((a, b) => a - b)
-    .map((number) => ({ from: number, node: answer(number), weight: weights.get(number) ?? 0 }))
+  const calls: [number: number, weight: number][] = [...named]
+  for (const { number, weight } of ruled) calls.push([number, weight])
+  const segments: { from: number; node: Node; weight: number }[] = []
+  const begin = (from: number) => {
+    if (from < start || from >= end) return
+    const [node, last] = [answer(from), segments.at(-1)]
+    if (last?.node !== node) segments.push({ from, node, weight: 0 })
+  }
+  const behind = [...borders].sort((a, b) => b - a)
+  const beginUpTo = (number: number) => {
+    for (let border = behind.at(-1); border !== undefined && border <= number; border = behind.at(-1)) {
+      begin(border)
+      behind.pop()
+    }
+  }
+  begin(start)
+  for (const [number, weight] of calls.sort(([a], [b]) => a - b)) {
+    if (number < start || number >= end) continue
+    beginUpTo(number)
+    begin(number)
+    const segment = segments.at(-1) as { weight: number }
+    segment.weight += weight
+    begin(number + 1)
+  }
+  beginUpTo(end)
+  return segments
 }
 
 function fits(program: Uint8Array): boolean {

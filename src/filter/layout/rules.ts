@@ -61,7 +61,7 @@ export function within(rule: Rule, domains: Domains): Rule | undefined {
   return result
 }
 
-function conditionOf({ index, op, value, mask }: Comparison): Condition {
+function conditionOf({ index, op, value, to, mask }: Comparison): Condition {
   const operand = decodeUint64(value)
   if (op === 'masked==') {
     const bits = decodeUint64(mask ?? 0)
@@ -72,10 +72,15 @@ function conditionOf({ index, op, value, mask }: Comparison): Condition {
     const ranges = bits === WHOLE ? rangesOf('==', operand) : operand === 0n ? [{ from: 0n, to: WHOLE }] : []
     return { key: `${index}`, index, mask: WHOLE, ranges }
   }
+  if (op === 'range') {
+    const bits = mask === undefined ? WHOLE : decodeUint64(mask)
+    const key = bits === WHOLE ? `${index}` : `${index} ${bits}`
+    return { key, index, mask: bits, ranges: [{ from: operand, to: decodeUint64(to ?? value) }] }
+  }
   return { key: `${index}`, index, mask: WHOLE, ranges: rangesOf(op, operand) }
 }
 
-function rangesOf(op: Exclude<Comparison['op'], 'masked=='>, operand: bigint): Range[] {
+function rangesOf(op: Exclude<Comparison['op'], 'masked==' | 'range'>, operand: bigint): Range[] {
   switch (op) {
     case '==':
       return [{ from: operand, to: operand }]

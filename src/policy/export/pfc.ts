@@ -3,7 +3,8 @@ import type { Filter, Seccomp } from 'seccomp-bpf-wasm'
 import { oneLine } from '../../errors.ts'
 import type { PolicyDocument } from '../../generated/policy.ts'
 import type { ViolationAction } from '../../oci/annotations.ts'
-import { type ArchitectureName, architecturesOf } from '../document.ts'
+import { ARGUMENT_BITS, type ArchitectureName, architecturesOf } from '../document.ts'
+import { withoutRanges } from '../ranges.ts'
 import { decodeUint64 } from '../uint64.ts'
 import { impossible } from './one-list.ts'
 
@@ -34,10 +35,11 @@ function oneArchitecture(
   try {
     filter = seccomp.filter({ defaultAction: action, badArchAction: action, architectures: [architecture] })
     for (const { name, number, rules = [[]] } of policy.architectures[architecture]?.syscalls ?? []) {
-      for (const rule of rules) {
+      const call = name ?? `#${number}`
+      for (const rule of rules.flatMap((one) => withoutRanges(one, call, ARGUMENT_BITS[architecture]))) {
         const comparisons = rule.map(({ index, op, value, mask }) => ({
           index,
-          op,
+          op: op as Exclude<typeof op, 'range'>,
           value: decodeUint64(value),
           ...(mask === undefined ? {} : { mask: decodeUint64(mask) }),
         }))

@@ -2,6 +2,8 @@
 import type { AllowedSyscall, Architecture, Comparison } from '../../generated/policy.ts'
 import { ARGUMENT_BITS, type ArchitectureName } from '../document.ts'
 import type { SyscallNames } from '../names.ts'
+import { Notes } from '../notes.ts'
+import { narrowed, ofLowHalves } from '../rules.ts'
 import { canonicalRules } from '../syscalls.ts'
 import { decodeUint64 } from '../uint64.ts'
 
@@ -27,7 +29,7 @@ export class Collector {
   /** Names that no architecture has, with the place where each was first read. */
   readonly unknown = new Map<string, string>()
   readonly #calls = new Map<ArchitectureName, Map<string, Call>>()
-  readonly #notes = new Map<string, Set<string>>()
+  readonly #notes = new Notes()
 
   /** Whether a name of another architecture is an error: somebody saw the call, so it must be one of this architecture. */
   readonly #observed: boolean
@@ -39,9 +41,7 @@ export class Collector {
 
   /** Says that a part of the file is not in the result. Notes of one text are one note, with all their objects. */
   note(text: string, object?: string): void {
-    const objects = this.#notes.get(text) ?? new Set()
-    if (object !== undefined) objects.add(object)
-    this.#notes.set(text, objects)
+    this.#notes.add(text, object)
   }
 
   /** An architecture that has a list, even an empty one. */
@@ -92,10 +92,7 @@ export class Collector {
 
   /** The notes, one line each, sorted. */
   get notes(): string[] {
-    const lines = [...this.#notes].map(([text, objects]) =>
-      objects.size === 0 ? text : `${text}: ${[...objects].sort().join(' ')}`,
-    )
-    return lines.sort()
+    return this.#notes.lines
   }
 
   architectures(): Partial<Record<ArchitectureName, Architecture>> {
@@ -111,7 +108,10 @@ export class Collector {
     this.architecture(architecture)
     const calls = this.#calls.get(architecture) as Map<string, Call>
     const key = identity.name ?? `#${identity.number}`
-    const fitting = rules?.filter((rule) => this.#fits(architecture, rule, key))
+    const own = ARGUMENT_BITS[architecture] === 64 ? rules : rules?.map((rule) => rule.map(narrowed))
+    const fits = own?.filter((rule) => this.#fits(architecture, rule, key))
+    // Whoever filters by names and profiles compares the low halves of x32's arguments (libseccomp).
+    const fitting = architecture === 'x32' && fits !== undefined ? ofLowHalves(fits) : fits
     if (fitting?.length === 0) return
     const before = calls.get(key)
     if (before === undefined) {

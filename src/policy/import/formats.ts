@@ -1,6 +1,5 @@
 /** The formats that can be imported: one table, with how each is read. */
 import { parseObject } from '../../json.ts'
-import type { ArchitectureName } from '../document.ts'
 import { readAudit } from './audit.ts'
 import type { Collector } from './collector.ts'
 import { readProfile } from './profile.ts'
@@ -91,10 +90,4 @@ function leaveOutStart([start]: readonly StraceStart[], into: Collector): void {
   if (start === undefined) return
   into.take(start.architecture, 'execve', 1)
   into.note('the execve that starts the program, which is not its own')
-}
-
-/** The architecture of this machine's programs, or undefined where policies have none for it. */
-export function nativeArchitecture(machine: string): ArchitectureName | undefined {
-  const names: Readonly<Record<string, ArchitectureName>> = { x64: 'x86_64', ia32: 'x86', arm64: 'aarch64', arm: 'arm' }
-  return names[machine]
 }

@@ -187,6 +187,8 @@ function complement([refused, ...more]: readonly Comparison[][]): Comparison[][]
   if (refused === undefined || more.length > 0) return undefined
   const rules: Comparison[][] = []
   for (const { index, op, value, mask } of refused) {
+    // Profiles have no ranges.
+    if (op === 'range') return undefined
     if (op !== 'masked==') rules.push([{ index, op: OPPOSITE[op], value }])
     else {
       const bit = BigInt(mask ?? 0)

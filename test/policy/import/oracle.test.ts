@@ -1,11 +1,19 @@
 /** What an imported profile comes to, compared with what libseccomp makes of the same entries, added as runc adds them. */
+import { readFileSync } from 'node:fs'
 import { SeccompError } from 'seccomp-bpf-wasm'
 import { test } from 'tap'
+import { compareRegions } from '../../../src/filter/compare.ts'
+import { Diagram } from '../../../src/filter/diagram.ts'
 import { evaluate, resolvePolicy } from '../../../src/filter/evaluate.ts'
 import { seccompLibrary } from '../../../src/filter/library.ts'
+import { meaningOf } from '../../../src/filter/meaning.ts'
+import { decodePrograms, regionsOf } from '../../../src/filter/regions.ts'
 import { Simulator } from '../../../src/filter/simulate.ts'
+import { Collector } from '../../../src/policy/import/collector.ts'
+import type { ReadOptions } from '../../../src/policy/import/formats.ts'
 import { policyOfImport } from '../../../src/policy/import/policy.ts'
-import { collect, NAMES, PROVENANCE } from '../../lib/imports.ts'
+import { profileEntries } from '../../../src/policy/import/profile-entries.ts'
+import { collect, NAMES, PROVENANCE, READ_OPTIONS } from '../../lib/imports.ts'
 import { Random } from '../../lib/random.ts'
 
 const CALLS = ['read', 'socket', 'ioctl']
@@ -84,3 +92,62 @@ test('a random profile allows what libseccomp makes of it, or less where the imp
   }
   t.ok(compared > 50_000, `${compared} calls compared, ${narrower} of them left out`)
 })
+
+/** podman's, of Debian's golang-github-containers-common, which follows Docker's. */
+const DEFAULT = readFileSync('/usr/share/containers/seccomp.json', 'utf8')
+/** What Docker gives a container by default (moby, oci/caps). */
+const CAPABILITIES = [
+  ...['AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', 'NET_RAW'],
+  ...['SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT'],
+].map((name) => `CAP_${name}`)
+
+const EPERM = { kind: 'errno', errno: 1 } as const
+
+/** What runc has libseccomp make of the default profile for these architectures. */
+function defaultProgram(conditions: ReadOptions, architectures: readonly ('x86_64' | 'x86' | 'x32')[]): Uint8Array {
+  using filter = seccompLibrary().filter({ defaultAction: EPERM, badArchAction: EPERM, architectures })
+  const notes = new Collector(NAMES, { observed: false })
+  const entries = profileEntries(JSON.parse(DEFAULT).syscalls, conditions, notes, (problem) => {
+    throw new Error(problem)
+  })
+  for (const { names, action, errno, rules = [[]] } of entries) {
+    if (action !== 'SCMP_ACT_ALLOW' && errno === 'EPERM') continue
+    const kind = action === 'SCMP_ACT_ALLOW' ? ({ kind: 'allow' } as const) : ({ kind: 'errno', errno: 38 } as const)
+    for (const name of names) {
+      if (!architectures.some((architecture) => NAMES.numberOf(architecture, name) !== undefined)) continue
+      for (const rule of rules) {
+        const comparisons = rule.map(({ index, op, value, mask }) => ({
+          index: index as 0,
+          op: op as Exclude<typeof op, 'range'>,
+          value: BigInt(value),
+          ...(mask === undefined ? {} : { mask: BigInt(mask) }),
+        }))
+        filter.add(kind, name, comparisons)
+      }
+    }
+  }
+  return filter.toBPF()
+}
+
+for (const [what, capabilities] of Object.entries({
+  'no capabilities': [],
+  "Docker's capabilities": CAPABILITIES,
+  'more capabilities': [...CAPABILITIES, 'CAP_SYS_ADMIN', 'CAP_BPF', 'CAP_SYS_PTRACE'],
+})) {
+  test(`the default profile with ${what} allows exactly what it should, call by call and argument by argument`, async (t) => {
+    const conditions = { ...READ_OPTIONS, capabilities: new Set(capabilities) }
+    const imported = policyOfImport('test', collect('docker', DEFAULT, conditions), PROVENANCE)
+    for (const architectures of [['x86_64'], ['x86_64', 'x86', 'x32']] as const) {
+      const diagram = new Diagram()
+      const lists = Object.fromEntries(architectures.map((name) => [name, imported.architectures[name]]))
+      const ours = resolvePolicy({ ...imported, architectures: lists as never }, NAMES.numberOf, [])
+      const theirs = regionsOf(diagram, decodePrograms([defaultProgram(conditions, architectures)]))
+      const changes = compareRegions(diagram, theirs, meaningOf(diagram, ours, 'errno'))
+      t.same(
+        changes.filter(({ kind }) => kind !== 'changed'),
+        [],
+        architectures.join(' and '),
+      )
+    }
+  })
+}
