@@ -23,7 +23,6 @@ bool arch_decode(uint32_t audit_arch, uint64_t nr, struct arch_call *call) {
   return audit_arch == AUDIT_ARCH_ARM || audit_arch == AUDIT_ARCH_AARCH64;
 }
 
-
 /* Numbers from <asm-generic/unistd.h> and, for ARM, arch/arm/tools/syscall.tbl. */
 enum {
   CLONE3 = 435, /* the same for both */
