@@ -72,7 +72,10 @@ dist/oci-sandbox-runtime: scripts/generate-runtime.ts src/shim/options.ts $(NPM)
 	@mkdir -p dist
 	$(NODE) scripts/generate-runtime.ts $@
 
-dist/oci-sandbox-tracer: $(TRACER_SOURCES) | packages
+tracer/annotations.h: scripts/generate-annotations.ts src/oci/question.ts src/oci/image.ts src/oci/annotations.ts $(NPM)
+	$(NODE) scripts/generate-annotations.ts $@
+
+dist/oci-sandbox-tracer: $(TRACER_SOURCES) tracer/annotations.h | packages
 	@mkdir -p dist
 	$(MAKE) --no-print-directory -C tracer OUT=$(CURDIR)/$@
 
@@ -138,7 +141,7 @@ install: build
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox/deploy $(wildcard deploy/*)
 	@mkdir -p $(DESTDIR)$(HOOKSDIR)
 	for manifest in $(basename $(notdir $(MANIFESTS))); do \
-	  sed 's|@BINDIR@|$(PREFIX)/bin|' hooks/hooks.d/$$manifest.in >$(DESTDIR)$(HOOKSDIR)/$$manifest || exit 1; \
+	  sed 's|@BINDIR@|$(PREFIX)/bin|; s|@LIBEXECDIR@|$(PREFIX)/libexec/oci-sandbox|' hooks/hooks.d/$$manifest.in >$(DESTDIR)$(HOOKSDIR)/$$manifest || exit 1; \
 	done
 	test -e $(DESTDIR)$(SYSCONFDIR)/oci-sandbox/config.json || \
 	  install -D -m 644 hooks/config.json $(DESTDIR)$(SYSCONFDIR)/oci-sandbox/config.json

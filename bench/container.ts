@@ -1,6 +1,15 @@
 /** Containers on stock runc, run to their end one after the other, in a workspace that is removed at the end. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { BUILD } from './paths.ts'
 
@@ -95,8 +104,17 @@ export class Workspace {
     for (const id of (stdout ?? '').split('\n').filter(Boolean)) {
       spawnSync('runc', ['--root', this.#state, 'delete', '--force', id])
     }
+    for (const path of remembered(this.directory)) rmSync(path, { force: true })
     rmSync(this.directory, { recursive: true, force: true })
   }
+}
+
+/** The decisions that hooks have kept with configurations below a directory. */
+function remembered(directory: string): string[] {
+  const decisions = '/run/oci-sandbox/decisions'
+  if (!existsSync(decisions)) return []
+  const paths = readdirSync(decisions).map((name) => join(decisions, name))
+  return paths.filter((path) => readFileSync(path, 'utf8').includes(`\nconfig ${directory}/`))
 }
 
 export interface Store {

@@ -14,6 +14,7 @@ export const DIST = join(ROOT, 'dist')
 /** A copy of it is measured, as somebody may build again meanwhile. */
 export const MEASURED = join(BUILD, 'dist')
 export const OCI_SANDBOX = join(MEASURED, 'oci-sandbox')
+export const TRACER = join(MEASURED, 'oci-sandbox-tracer')
 export const SHIM = join(MEASURED, 'oci-sandbox-runtime')
 /** bench/fixtures/measured.c, compiled. */
 export const MEASURED_RUN = join(FIXTURES, 'measured')

@@ -1,13 +1,20 @@
 /** What is added to a container to learn it or to hold it to a policy, and a policy of a realistic size. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Container, Hook, Store, Workspace } from './container.ts'
-import { FIXTURES, FIXTURES_INSIDE, MAIN_SCRIPT, OCI_SANDBOX } from './paths.ts'
+import { FIXTURES, FIXTURES_INSIDE, MAIN_SCRIPT, OCI_SANDBOX, TRACER } from './paths.ts'
 
 export type HookName = 'learn' | 'enforce'
 
+/** As the manifests have it. */
 export function hook(name: HookName, { config }: Store): Hook {
+  const path = name === 'enforce' ? TRACER : OCI_SANDBOX
+  return { path, args: [basename(path), 'hook', name, '--config', config] }
+}
+
+/** The program itself, with nothing remembered. */
+export function directHook(name: HookName, { config }: Store): Hook {
   return { path: OCI_SANDBOX, args: ['oci-sandbox', 'hook', name, '--config', config] }
 }
 

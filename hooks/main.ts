@@ -1,5 +1,6 @@
 /** oci-sandbox hook NAME: what a runtime is pointed at. */
 import { loadSettings } from '../src/decide/settings.ts'
+import { Memory } from '../src/enforce/remember.ts'
 import { asSandboxError, oneLine, SandboxError } from '../src/errors.ts'
 import { appendJournal } from '../src/host/journal.ts'
 import { printError } from '../src/host/output.ts'
@@ -26,8 +27,9 @@ export async function runHook(args: readonly string[]): Promise<number> {
   let ended = false
   let container: string | undefined
   try {
-    const { name, policy, config } = parse(args)
-    const settings = loadSettings(config)
+    const { name, policy, config, answer } = parse(args)
+    const memory = answer ? Memory.begin(config) : undefined
+    const settings = loadSettings(config, memory?.lookAtConfig)
     store = settings.store
     if (name === 'precreate') {
       const { decodePrecreate, precreate } = await import('./precreate.ts')
@@ -44,7 +46,7 @@ export async function runHook(args: readonly string[]): Promise<number> {
     const state = decodeState(readStdin())
     ended = state.status === 'stopped'
     container = state.id
-    const context = hookContext(settings, state)
+    const context = hookContext(settings, state, memory)
     if (settings.logLevel === 'debug') {
       const message = `hook ${name}, ${state.status}: ${JSON.stringify(context.decision)}`
       appendJournal(store, { event: 'decided', container, message }, 'debug')
@@ -63,10 +65,16 @@ export async function runHook(args: readonly string[]): Promise<number> {
 }
 
 /** By hand, as node:util's parseArgs would add a millisecond to every start of a hook. */
-function parse(args: readonly string[]): { name: HookName; policy: string; config: string | undefined } {
+function parse(args: readonly string[]): {
+  name: HookName
+  policy: string
+  config: string | undefined
+  answer: boolean
+} {
   const usage = (problem: string) =>
     new SandboxError('USAGE', `${problem}; usage: oci-sandbox hook learn|enforce|precreate [--config FILE]`)
   let config: string | undefined
+  let answer = false
   const names: string[] = []
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] as string
@@ -74,6 +82,8 @@ function parse(args: readonly string[]): { name: HookName; policy: string; confi
       config = args[++index]
       if (config === undefined) throw usage('--config: expected a file')
     } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
+    // From the helper (tracer/hook.c), which does what it is answered.
+    else if (argument === '--answer') answer = true
     else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
     else names.push(argument)
   }
@@ -81,5 +91,5 @@ function parse(args: readonly string[]): { name: HookName; policy: string; confi
   if (name === undefined || names.length !== (name === 'settle' ? 2 : 1)) {
     throw usage(`expected the name of a hook, found ${names.join(' ') || 'none'}`)
   }
-  return { name, policy: names[1] ?? '', config }
+  return { name, policy: names[1] ?? '', config, answer }
 }

@@ -41,7 +41,7 @@ test('install, install again, uninstall', async (t) => {
   const manifest = JSON.parse(
     readFileSync(join(directory, 'usr/share/containers/oci/hooks.d/oci-sandbox-enforce.json'), 'utf8'),
   )
-  t.equal(manifest.hook.path, '/usr/local/bin/oci-sandbox')
+  t.equal(manifest.hook.path, '/usr/local/libexec/oci-sandbox/oci-sandbox-tracer')
 
   const config = join(directory, 'etc/oci-sandbox/config.json')
   writeFileSync(config, '{"actions":["kill"]}')

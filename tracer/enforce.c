@@ -141,12 +141,30 @@ static bool parse_install(const char *text, enum install *install) {
   return false;
 }
 
-static int start(struct enforce *enforce, const char *const *paths) {
+static bool load(struct enforce *enforce, const char *const *paths) {
   for (int i = 0; i < enforce->count; i++) {
-    if (!filter_load(&enforce->filters[i], paths[i])) return EXIT_FAILED;
+    if (!filter_load(&enforce->filters[i], paths[i])) return false;
   }
-  if (!filters_check(enforce->filters, enforce->count)) return EXIT_FAILED;
-  return daemon_start(run, enforce);
+  return true;
+}
+
+static int journalled(const struct enforce *enforce, int status) {
+  if (status != 0) journal_write("refused", enforce->init, "%s", message_last());
+  return status;
+}
+
+static bool open_journal(const struct enforce *enforce) {
+  if (journal_open(enforce->journal, enforce->container, enforce->journal_level)) return true;
+  message_fail("cannot open the journal %s: %s", enforce->journal, strerror(errno));
+  return false;
+}
+
+static int start(struct enforce *enforce) {
+  return filters_check(enforce->filters, enforce->count) ? daemon_start(run, enforce) : EXIT_FAILED;
+}
+
+int enforce_start(struct enforce *enforce) {
+  return open_journal(enforce) ? journalled(enforce, start(enforce)) : EXIT_FAILED;
 }
 
 int enforce_command(int argc, char **argv) {
@@ -205,9 +223,6 @@ int enforce_command(int argc, char **argv) {
   bool known = !target.from_state || state_read(&state);
   if (target.from_state && known) enforce.init = state.pid;
   if (!enforce.container && state.id[0]) enforce.container = state.id;
-  if (!journal_open(enforce.journal, enforce.container, enforce.journal_level))
-    return message_fail("cannot open the journal %s: %s", enforce.journal, strerror(errno));
-  status = known ? start(&enforce, paths) : EXIT_FAILED;
-  if (status != 0) journal_write("refused", enforce.init, "%s", message_last());
-  return status;
+  if (!open_journal(&enforce)) return EXIT_FAILED;
+  return journalled(&enforce, known && load(&enforce, paths) ? start(&enforce) : EXIT_FAILED);
 }

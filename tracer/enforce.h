@@ -39,6 +39,10 @@ struct enforce {
 
 enum { ENFORCE_PATIENCE = 10 /* seconds for each step with the container's process */ };
 
+/* All that is done before the hook returns, for an enforce whose programs are loaded. Returns the exit status; on failure a
+   message has been printed and journalled. */
+int enforce_start(struct enforce *enforce);
+
 /* Install the programs now, suspended, in the process and all its threads. NULL, or what went wrong with errno in
    *error (EACCES: neither CAP_SYS_ADMIN nor NO_NEW_PRIVS there, and nothing was changed). */
 const char *install_early(struct enforce *enforce, int *error);

@@ -89,10 +89,10 @@ const char *guard_start_program(struct enforce *enforce) {
   wait_deadline(0);
   /* Clearing the options ends the suspension: from here on the filters are in force. */
   if (!problem && ptrace(PTRACE_SETOPTIONS, enforce->init, NULL, 0) != 0) problem = "cannot end the suspension of filters";
-  if (!problem && ptrace(PTRACE_DETACH, enforce->init, NULL, 0) != 0) problem = "cannot detach from the process";
-  if (!problem)
-    journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count, how(enforce->install));
-  return problem;
+  if (problem) return problem;
+  /* Before it goes on: whoever sees the program's end finds the line. */
+  journal_write("in-force", enforce->init, "%d filter(s), installed %s", enforce->count, how(enforce->install));
+  return ptrace(PTRACE_DETACH, enforce->init, NULL, 0) == 0 ? NULL : "cannot detach from the process";
 }
 
 static void on_program(struct enforce *enforce) {

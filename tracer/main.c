@@ -11,6 +11,8 @@ static const char help[] =
     "Commands:\n"
     "  learn      record the system calls of a container, from its program's start to its end\n"
     "  enforce    put seccomp filters into force when a container's program starts\n"
+    "  hook       the enforce hook: repeats what has been decided, or asks oci-sandbox\n"
+    "  forget     remove what was kept about a container that has ended\n"
     "  probe      print what this kernel and this process allow, as JSON\n"
     "  calibrate  record what a runtime calls itself under the filter of linux.seccomp\n"
     "  readback   print the filters that are installed in a process, as JSON lines\n"
@@ -25,6 +27,7 @@ static const struct {
 } commands[] = {
     {"learn", learn_command}, {"enforce", enforce_command},   {"probe", probe_command},
     {"lock", lock_command},   {"readback", readback_command}, {"calibrate", calibrate_command},
+    {"hook", hook_command},   {"forget", forget_command},
 };
 
 int main(int argc, char **argv) {

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PID_MOST = 4194304 /* PID_MAX_LIMIT on 64-bit machines, include/linux/threads.h */ };
-
 static const char status_expected[] = "\"status\": expected creating, created, running or stopped";
 
 /* What is taken of the document, and what of it has been there. */

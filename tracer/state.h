@@ -6,7 +6,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { STATE_SIZE_MAX = 1 << 20, STATE_ID_SIZE = 1025 };
+enum {
+  STATE_SIZE_MAX = 1 << 20,
+  STATE_ID_SIZE = 1025,
+  PID_MOST = 4194304 /* PID_MAX_LIMIT on 64-bit machines, include/linux/threads.h */
+};
 
 struct state {
   pid_t pid; /* the container's init; above 1 */

@@ -46,6 +46,19 @@ static size_t utf8_length(const unsigned char *p) {
   return length;
 }
 
+bool text_is_utf8(const char *bytes, size_t length) {
+  unsigned char last[8] = {0}; /* the last sequence, with an end that belongs to none */
+  for (size_t at = 0; at < length;) {
+    const unsigned char *p = (const unsigned char *)bytes + at;
+    if (length - at < 4) p = memcpy(last, p, length - at);
+    size_t size = utf8_length(p);
+    if (size == 0) return false;
+    memset(last, 0, sizeof last);
+    at += size;
+  }
+  return true;
+}
+
 void text_json_string(struct text *text, const char *string) {
   const unsigned char *p = (const unsigned char *)string;
   text_bytes(text, "\"", 1);

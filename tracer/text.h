@@ -21,6 +21,9 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
 /* Append a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD. */
 void text_json_string(struct text *text, const char *string);
 
+/* Is all of it UTF-8 (RFC 3629)? It may hold NULs. */
+bool text_is_utf8(const char *bytes, size_t length);
+
 /* Append a time as "2026-11-21T03:44:35.123Z", quotes included. */
 void text_json_time(struct text *text, const struct timespec *time);
 void text_json_now(struct text *text);

@@ -2,15 +2,16 @@
 import { runHook } from '../../hooks/main.ts'
 import { asSandboxError, oneLine } from '../errors.ts'
 import { printError } from '../host/output.ts'
+import { runShim } from '../shim/main.ts'
 
 /** Exit codes: 1 where something is wrong, 2 where the command line is. */
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
 
 async function main(args: readonly string[]): Promise<number> {
-  // The hooks are the one thing that is loaded at once: each import() costs them half a millisecond.
+  // What runtimes start is loaded at once: an import() would cost it more than a millisecond.
   if (args[0] === 'hook' && !args.includes('--help') && !args.includes('-h')) return runHook(args.slice(1))
-  if (args[0] === 'shim') return (await import('../shim/main.ts')).runShim(args.slice(1))
+  if (args[0] === 'shim') return runShim(args.slice(1))
   const { dispatch } = await import('./dispatch.ts')
   return dispatch(args)
 }

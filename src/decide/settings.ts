@@ -35,12 +35,12 @@ export interface Settings {
 }
 
 /**
- * Reads the configuration. Without a path the usual one, which may be missing; a path that was given must be there.
- * Throws HOST_CONFIG_INVALID, STORE_UNSAFE.
+ * Reads the configuration. Without a path the usual one, which may be missing; a path that was given must be there. `look` gets the
+ * descriptor of the file before it is read. Throws HOST_CONFIG_INVALID, STORE_UNSAFE.
  */
-export function loadSettings(path?: string): Settings {
+export function loadSettings(path?: string, look?: (descriptor: number) => void): Settings {
   const file = path ?? DEFAULT_CONFIG
-  const bytes = readTrusted(file)
+  const bytes = readTrusted(file, look)
   if (bytes === undefined) {
     if (path !== undefined) throw invalid(file, 'there is no such file; give another one with --config FILE')
     return withDefaults({})

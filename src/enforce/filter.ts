@@ -4,7 +4,15 @@ import { lookUpFilter } from '../filter/lookup.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import type { Store } from '../policy/store.ts'
 
-/** Throws POLICY_NOT_FOUND, POLICY_INVALID, POLICY_EMPTY, STORE_UNSAFE, STORE_FAILED, FILTER_*. */
-export async function filterOf(store: Store, policy: string, action: ViolationAction): Promise<CachedFilter> {
-  return await lookUpFilter(new FilterCache(store.root), store.source(policy), action)
+/**
+ * `look` gets the descriptor of the policy's file before it is read. Throws POLICY_NOT_FOUND, POLICY_INVALID, POLICY_EMPTY, STORE_UNSAFE,
+ * STORE_FAILED, FILTER_*.
+ */
+export async function filterOf(
+  store: Store,
+  policy: string,
+  action: ViolationAction,
+  look?: (descriptor: number) => void,
+): Promise<CachedFilter> {
+  return await lookUpFilter(new FilterCache(store.root), store.source(policy, look), action)
 }

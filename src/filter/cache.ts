@@ -3,10 +3,18 @@
  * program, in the order in which they are installed (SHA256+SHA256). A program stands in STORE/cache/SHA256.bpf: what is read is checked
  * against its name, so a torn or changed file is never used; and a program alone, of several, never is.
  */
-import { lstatSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { COMPILER } from '../generated/compiler.ts'
-import { errnoOf, failed, makeDirectory, readTrusted, trustedDirectory, writeAtomic } from '../host/files.ts'
+import {
+  errnoOf,
+  failed,
+  makeDirectory,
+  readTrusted,
+  removeOldest,
+  trustedDirectory,
+  writeAtomic,
+} from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
 
 /** One program of a filter, and the file that holds it. */
@@ -68,22 +76,11 @@ export class FilterCache {
     } catch (error) {
       throw failed(`write the cache ${this.directory}`, error)
     }
-    this.#prune()
+    if (readdirSync(this.directory).length > MAX_FILES) removeOldest(this.directory, MAX_FILES / 2)
     return stored
   }
 
   #path(sum: string): string {
     return join(this.directory, `${sum}.bpf`)
-  }
-
-  #prune(): void {
-    const names = readdirSync(this.directory)
-    if (names.length <= MAX_FILES) return
-    const aged = names.map((name) => {
-      const path = join(this.directory, name)
-      return { path, time: lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
-    })
-    aged.sort((a, b) => a.time - b.time)
-    for (const { path } of aged.slice(0, names.length - MAX_FILES / 2)) rmSync(path, { force: true })
   }
 }

@@ -9,13 +9,14 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   type Stats,
   writeFileSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { oneLine, SandboxError } from '../errors.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY, O_CREAT, O_EXCL } = constants
@@ -47,9 +48,9 @@ function unsafe(path: string, reason: string): SandboxError {
 
 /**
  * The bytes of a regular file that only root or this user can write, or undefined where there is none. The last component is not
- * followed where it is a symbolic link. Throws STORE_UNSAFE, STORE_FAILED.
+ * followed where it is a symbolic link. `look` gets the descriptor before anything is read. Throws STORE_UNSAFE, STORE_FAILED.
  */
-export function readTrusted(path: string): Buffer | undefined {
+export function readTrusted(path: string, look?: (descriptor: number) => void): Buffer | undefined {
   let descriptor: number
   try {
     descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
@@ -62,6 +63,7 @@ export function readTrusted(path: string): Buffer | undefined {
   try {
     const reason = distrust(fstatSync(descriptor), 'file')
     if (reason !== undefined) throw unsafe(path, reason)
+    look?.(descriptor)
     return readFileSync(descriptor)
   } finally {
     closeSync(descriptor)
@@ -132,6 +134,16 @@ function syncDirectory(path: string): void {
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** Leaves the `most` youngest files of a directory. */
+export function removeOldest(directory: string, most: number): void {
+  const aged = readdirSync(directory).map((name) => {
+    const path = join(directory, name)
+    return { path, time: lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
+  })
+  aged.sort((a, b) => b.time - a.time)
+  for (const { path } of aged.slice(most)) rmSync(path, { force: true })
 }
 
 /** The same for several directories. Throws STORE_FAILED. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { SandboxError } from '../errors.ts'
 
 /** Bun mounts the sources of a standalone binary here. */
-const STANDALONE = import.meta.dirname.startsWith('/$bunfs/')
+export const STANDALONE = import.meta.dirname.startsWith('/$bunfs/')
 
 /** dist/ of a checkout, or the bin directory of an installation. */
 const home = STANDALONE ? dirname(process.execPath) : join(import.meta.dirname, '../../dist')

@@ -17,7 +17,8 @@ export interface Request {
   readonly action?: ViolationAction
 }
 
-const PREFIX = 'io.sandbox.'
+/** Every key that begins like this is our own. */
+export const PREFIX = 'io.sandbox.'
 /** How much learning records. */
 export const DETAIL = `${PREFIX}detail`
 

@@ -9,6 +9,9 @@ const DIGEST = /sha256:[0-9a-f]{64}/
 /** What the CRI's runtimes, containerd and CRI-O, call a pod's own container, which holds its namespaces and runs no program of the user's. */
 const POD_SANDBOX_KEYS = ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType']
 
+/** All annotations that this module looks at. */
+export const IMAGE_KEYS: readonly string[] = [...NAME_KEYS, ...DIGEST_KEYS, ...POD_SANDBOX_KEYS]
+
 /** Whether this is the sandbox (pause) container of a pod. It gets the annotations that are meant for the pod's containers. */
 export function isPodSandbox(annotations: Readonly<Record<string, string>>): boolean {
   return POD_SANDBOX_KEYS.some((key) => annotations[key] === 'sandbox')

@@ -67,15 +67,21 @@ export class Store {
     return readdirSync(directory).filter(isPolicyName).sort()
   }
 
-  /** The policy's text as it is stored, or undefined where nothing has been stored. Throws STORE_UNSAFE. */
-  readText(name: string): Buffer | undefined {
+  /**
+   * The policy's text as it is stored, or undefined where nothing has been stored. `look` gets the descriptor of the file before it is
+   * read. Throws STORE_UNSAFE.
+   */
+  readText(name: string, look?: (descriptor: number) => void): Buffer | undefined {
     if (!this.#trusted(name)) return undefined
-    return readTrusted(join(this.directory(name), 'policy.json'))
+    return readTrusted(join(this.directory(name), 'policy.json'), look)
   }
 
-  /** A policy's text, and how it is decoded. Throws POLICY_NOT_FOUND, STORE_UNSAFE. */
-  source(name: string): { name: string; text: Buffer; decode: () => PolicyDocument } {
-    const text = this.readText(name)
+  /** A policy's text, and how it is decoded; `look` as for readText(). Throws POLICY_NOT_FOUND, STORE_UNSAFE. */
+  source(
+    name: string,
+    look?: (descriptor: number) => void,
+  ): { name: string; text: Buffer; decode: () => PolicyDocument } {
+    const text = this.readText(name, look)
     if (text === undefined) throw this.notFound(name)
     return { name, text, decode: () => this.decode(name, text) }
   }

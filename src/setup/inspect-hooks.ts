@@ -1,11 +1,12 @@
 /** The hook manifests of a system: what is half installed, as far as files tell. */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Settings } from '../decide/settings.ts'
 import { oneLine } from '../errors.ts'
 import type { Tree } from '../host/tree.ts'
 import type { Finding } from './finding.ts'
 import {
   decodeManifest,
+  HELPER,
   HOOKS_DIRECTORY,
   isOurs,
   type Manifest,
@@ -13,7 +14,7 @@ import {
   PODMAN_DIRECTORY,
 } from './manifests.ts'
 import { hooksDirectories } from './podman.ts'
-import { doubtFile, doubtVersion } from './programs.ts'
+import { doubtAsked, doubtFile, doubtVersion } from './programs.ts'
 
 const SKIPPED = 'podman SILENTLY skips this hook and starts containers WITHOUT their sandbox'
 const HOOKS = ['learn', 'enforce', 'precreate']
@@ -65,7 +66,10 @@ function inspectManifest(tree: Tree, { path, directory, manifest }: Found): Find
   const { program, hook, stages, environment } = manifest
   const check = 'manifest'
   const name = tree.path(path)
-  const doubt = doubtFile(program, SKIPPED) ?? doubtVersion(program)
+  const helps = basename(program) === HELPER
+  const doubt =
+    doubtFile(program, SKIPPED) ??
+    (helps ? (doubtVersion(program, HELPER) ?? doubtAsked(program)) : doubtVersion(program))
   if (doubt !== undefined) return { check, ...doubt, found: `${name}: ${doubt.found}` }
   const remedy = 'oci-sandbox install --podman'
   if (hook === undefined || !HOOKS.includes(hook)) {

@@ -1,7 +1,7 @@
 /** The hook manifests (oci-hooks(5)) that podman and CRI-O read. */
 import { basename } from 'node:path'
 import { MANIFESTS } from '../generated/manifests.ts'
-import { programPath } from '../host/paths.ts'
+import { programPath, tracerPath } from '../host/paths.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
 import type { Options } from './door.ts'
 
@@ -27,7 +27,7 @@ export function manifestTexts(options: Options, precreate: boolean): Map<string,
   for (const [name, template] of Object.entries(MANIFESTS)) {
     const manifest = JSON.parse(template)
     if (manifest.stages.includes('precreate') !== precreate) continue
-    manifest.hook.path = programPath()
+    manifest.hook.path = manifest.hook.path.startsWith('@LIBEXECDIR@') ? tracerPath() : programPath()
     if (options.config !== undefined) manifest.hook.args.push('--config', options.config)
     const learns = options.required.some(({ mode }) => mode === 'learn')
     if (options.every && (manifest.hook.args[2] !== 'learn' || learns)) manifest.when = { always: true }
@@ -57,7 +57,10 @@ function strings(value: Json | undefined): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
 }
 
-/** Whether a manifest starts this program, wherever it is. */
+/** The native helper, which is the enforce hook's program. */
+export const HELPER = 'oci-sandbox-tracer'
+
+/** Whether a manifest starts this program or its helper, wherever they are. */
 export function isOurs({ program }: Manifest): boolean {
-  return basename(program) === 'oci-sandbox'
+  return basename(program) === 'oci-sandbox' || basename(program) === HELPER
 }

@@ -1,6 +1,7 @@
 /** Whether a program that somebody's configuration names is there and is what it should be. */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, realpathSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { VERSION } from '../version.ts'
 import type { Finding } from './finding.ts'
 
@@ -32,18 +33,31 @@ export function doubtFile(path: string, missing: string): Doubt | undefined {
  * Asks a program for its name: a Bun binary that was stripped ends with exit code 0 having done nothing, and a hook that does nothing
  * lets every container start without its sandbox.
  */
-export function doubtVersion(path: string): Doubt | undefined {
+export function doubtVersion(path: string, name = 'oci-sandbox'): Doubt | undefined {
   const options = { env: {}, cwd: '/', encoding: 'utf8', timeout: 30_000 } as const
   const { stdout, status } = spawnSync(path, ['--version'], options)
   const answer = (stdout ?? '').trim()
-  if (status === 0 && answer === `oci-sandbox ${VERSION}`) return undefined
-  if (status === 0 && /^oci-sandbox \S+$/.test(answer)) {
+  if (status === 0 && answer === `${name} ${VERSION}`) return undefined
+  if (status === 0 && answer.startsWith(`${name} `) && /^\S+ \S+$/.test(answer)) {
     return {
       state: 'warning',
       found: `${path} is ${answer}, and this is ${VERSION}`,
       remedy: 'install one of them, and remove the other',
     }
   }
-  const found = `${path} does not answer "oci-sandbox ${VERSION}" to --version (a stripped binary does nothing): containers would start without their sandbox`
+  const found = `${path} does not answer "${name} ${VERSION}" to --version (a stripped binary does nothing): containers would start without their sandbox`
   return { state: 'problem', found, remedy: REINSTALL }
+}
+
+/** What becomes of the helper's questions: where it looks for the program (tracer/hook.c), that must be there. */
+export function doubtAsked(helper: string): Doubt | undefined {
+  const home = dirname(realpathSync(helper))
+  const places = [join(home, 'oci-sandbox'), join(home, '../../bin/oci-sandbox')]
+  const found = places.find((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+  if (found !== undefined) return doubtFile(found, 'no container starts') ?? doubtVersion(found)
+  return {
+    state: 'problem',
+    found: `${helper} asks oci-sandbox about containers, which is neither ${places.join(' nor ')}: no container starts`,
+    remedy: REINSTALL,
+  }
 }

@@ -51,10 +51,9 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   const store = new Store(settings.store, settings)
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, decision.policy)
-  const hook = ownHook('enforce', config)
   const poststop = request.atEnd
   // A manifest in a hooks directory may have put its hook there already: one of them is enough, and two would not let each other attach.
-  const base = { annotations, enforced: true, alike: request.method === 'exec' ? [hook] : [] }
+  const base = { annotations, enforced: true, alike: request.method === 'exec' ? enforceHooks(config) : [] }
   const helper = (filters: readonly string[], ...options: string[]) => ({
     path: tracerPath(),
     args: ['oci-sandbox-tracer', 'enforce', '--state', ...options, ...tracerArguments({ ...settings, filters })],
@@ -109,6 +108,15 @@ function ownCalls(request: ChangeRequest, where: string): readonly string[] {
 /** The hook as the manifests have it too. */
 function ownHook(name: 'learn' | 'enforce', config: string | undefined): Hook {
   const [path, ...script] = selfCommand()
-  const options = config === undefined ? [] : ['--config', config]
-  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...options] }
+  return { path, args: ['oci-sandbox', ...script, 'hook', name, ...configOption(config)] }
+}
+
+/** As the manifests have it, and as those of earlier releases had it. */
+function enforceHooks(config: string | undefined): Hook[] {
+  const args = ['oci-sandbox-tracer', 'hook', 'enforce', ...configOption(config)]
+  return [{ path: tracerPath(), args }, ownHook('enforce', config)]
+}
+
+function configOption(config: string | undefined): string[] {
+  return config === undefined ? [] : ['--config', config]
 }

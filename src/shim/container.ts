@@ -11,7 +11,7 @@ import type { Method } from '../enforce/method.ts'
 import { SandboxError } from '../errors.ts'
 import { errnoOf, failed, makeDirectory, readTrusted, writeAtomic } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
-import { RUN_DIRECTORY } from '../host/paths.ts'
+import { RUN_DIRECTORY, tracerPath } from '../host/paths.ts'
 import { isAlive, startTimeOf } from '../host/processes.ts'
 import { isObject } from '../json.ts'
 import { type ConfigJson, encodeConfig } from '../oci/config.ts'
@@ -88,13 +88,11 @@ export function writeShadow(directory: string, bundle: string, config: ConfigJso
 }
 
 /**
- * The hook that removes the directory when the container has ended: the last one, as it is the current directory of all. Not a program of
- * ours, whose start would take longer than the work. It reads the state first: crun 1.8.1 dies of SIGPIPE when a hook ends before the state is
- * written to it. Where it is not to be had, or did not run, collect() is what removes the directory.
+ * The hook that removes the directory when the container has ended: the last one, as it is the current directory of all. The helper, which
+ * has done the work before a program of ours or a shell would have started. Where it did not run, collect() is what removes the directory.
  */
 export function removal(directory: string): Hook {
-  const script = 'while read -r line; do :; done; exec rm -rf -- "$1"'
-  return { path: '/bin/sh', args: ['sh', '-c', script, 'sh', directory] }
+  return { path: tracerPath(), args: ['oci-sandbox-tracer', 'forget', directory] }
 }
 
 export function forget(directory: string): void {

@@ -1,5 +1,5 @@
 /** doctor finds what is half installed, in trees of configuration files. */
-import { chmodSync, chownSync, copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
@@ -50,7 +50,7 @@ test('half installed', async (t) => {
   const cases: [what: string, damage: (host: Installation) => void, states: string[], found: RegExp][] = [
     [
       'a manifest whose program is missing',
-      (host) => change(host, enforce, host.program('oci-sandbox'), '/nonexistent/oci-sandbox'),
+      (host) => change(host, enforce, host.helper, '/nonexistent/oci-sandbox'),
       ['manifest: problem'],
       /oci-sandbox-enforce\.json: \/nonexistent\/oci-sandbox is not there: podman SILENTLY skips this hook/,
     ],
@@ -58,7 +58,7 @@ test('half installed', async (t) => {
       'a program that cannot be executed',
       (host) => {
         writeFileSync(host.path('/oci-sandbox'), '#!/bin/sh\n', { mode: 0o644 })
-        change(host, enforce, host.program('oci-sandbox'), host.path('/oci-sandbox'))
+        change(host, enforce, host.helper, host.path('/oci-sandbox'))
       },
       ['manifest: problem'],
       /cannot be executed/,
@@ -68,7 +68,7 @@ test('half installed', async (t) => {
       (host) => {
         writeFileSync(host.path('/oci-sandbox'), '#!/bin/sh\n')
         chmodSync(host.path('/oci-sandbox'), 0o777)
-        change(host, enforce, host.program('oci-sandbox'), host.path('/oci-sandbox'))
+        change(host, enforce, host.helper, host.path('/oci-sandbox'))
       },
       ['manifest: problem'],
       /can be changed by others than root/,
@@ -87,10 +87,20 @@ test('half installed', async (t) => {
       'another version',
       (host) => {
         writeFileSync(host.path('/oci-sandbox'), '#!/bin/sh\necho oci-sandbox 0.0.1\n', { mode: 0o755 })
-        change(host, enforce, host.program('oci-sandbox'), host.path('/oci-sandbox'))
+        change(host, enforce, host.helper, host.path('/oci-sandbox'))
       },
       ['manifest: warning'],
       /oci-sandbox is oci-sandbox 0\.0\.1, and this is /,
+    ],
+    [
+      'a helper without the program that it asks',
+      (host) => {
+        mkdirSync(host.path('/alone'))
+        linkSync(host.helper, host.path('/alone/oci-sandbox-tracer'))
+        change(host, enforce, host.helper, host.path('/alone/oci-sandbox-tracer'))
+      },
+      ['manifest: problem'],
+      /oci-sandbox-tracer asks oci-sandbox about containers, which is neither .*: no container starts/,
     ],
     [
       'no enforce',

@@ -58,7 +58,7 @@ test('podman: manifests, and a drop-in only where it needs one', async (t) => {
   t.match(await host.setup('install', '--podman'), { exitCode: 0, stderr: '' })
   t.same(readdirSync(host.path(HOOKS)), ['oci-sandbox-enforce.json', 'oci-sandbox-learn.json'])
   const enforce = JSON.parse(host.read(`${HOOKS}/oci-sandbox-enforce.json`) ?? '')
-  t.match(enforce, { hook: { path: host.program('oci-sandbox'), args: ['oci-sandbox', 'hook', 'enforce'] } })
+  t.match(enforce, { hook: { path: host.helper, args: ['oci-sandbox-tracer', 'hook', 'enforce'] } })
   t.ok(enforce.hook.env, 'with an environment of its own')
   t.equal(host.read(PODMAN), undefined)
 
@@ -67,7 +67,7 @@ test('podman: manifests, and a drop-in only where it needs one', async (t) => {
   await host.setup('install', '--podman', '--required', '--config', config)
   t.match(JSON.parse(host.read(`${HOOKS}/oci-sandbox-enforce.json`) ?? ''), {
     when: { always: true },
-    hook: { args: ['oci-sandbox', 'hook', 'enforce', '--config', config] },
+    hook: { args: ['oci-sandbox-tracer', 'hook', 'enforce', '--config', config] },
   })
   t.match(
     JSON.parse(host.read(`${HOOKS}/oci-sandbox-learn.json`) ?? '').when,

@@ -19,8 +19,8 @@ const KINDS = {
   Docker: [...RUNTIME, 'shim'],
 } as const satisfies Partial<Record<keyof typeof DOORS, readonly Kind[]>>
 
-// Longer than a test file usually may take.
-if (process.env.TEST_ALL) tap.setTimeout(1_800_000)
+// Far more than it takes, with TEST_ALL too.
+tap.setTimeout(1_800_000)
 
 for (const [name, kinds] of Object.entries(KINDS)) {
   test(`${name}: ${KILLS} kills at random moments`, { timeout: 600_000, ...needs(...programsOf(name)) }, async (t) => {

@@ -141,3 +141,48 @@ function encodedReturn(
 ): [number, number, number, number] {
   return code === 0x06 ? [code, jt, jf, random.pick([ALLOW, REFUSE])] : [code, jt, jf, k]
 }
+
+/** Rules that have nothing in common: now these, now those arguments are compared with random values. */
+function unrelatedRules(random: Random, count: number, operators: readonly Comparison['op'][]): Comparison[][] {
+  return Array.from({ length: count }, () =>
+    random
+      .shuffled([0, 1, 2, 3, 4, 5])
+      .slice(0, 1 + random.below(3))
+      .map((index): Comparison => {
+        const [op, value, mask] = [random.pick(operators), random.bigint(64), random.bigint(64)]
+        if (op !== 'masked==') return { index, op, value: String(value) }
+        return { index, op, value: String(value & mask), mask: String(mask) }
+      }),
+  )
+}
+
+const LARGE: Record<string, () => { name: string; rules: Comparison[][] }[]> = {
+  '300 of one call': () => [{ name: 'ioctl', rules: unrelatedRules(new Random(63), 300, ['==']) }],
+  '40 of one call, with masks': () => [
+    { name: 'ioctl', rules: unrelatedRules(new Random(64), 40, ['==', 'masked==']) },
+  ],
+  '40 of each of 40 calls': () => {
+    const random = new Random(65)
+    const names = [...seccompLibrary().syscalls('x86_64').keys()].slice(0, 40)
+    return names.map((name) => ({ name, rules: unrelatedRules(random, 40, ['==']) }))
+  },
+}
+
+for (const [what, calls] of Object.entries(LARGE)) {
+  test(`unrelated rules are proved: ${what}`, async (t) => {
+    const document = policy(['write', ...calls()])
+    const programs = compileFilter(seccompLibrary(), document, 'errno')
+    t.ok(programs.length > 0)
+    // And one rule less is seen, from either side.
+    const [{ name, rules }] = calls() as [{ name: string; rules: Comparison[][] }]
+    const number = seccompLibrary().resolveName('x86_64', name) as number
+    const range = { ...CALL, from: number, to: number }
+    for (const [filter, left] of [
+      [programs, rules.slice(1)],
+      [compileFilter(seccompLibrary(), policy([{ name, rules: rules.slice(1) }]), 'errno'), rules],
+    ] as const) {
+      const mismatch = mismatchByWalk(new Walk(decodePrograms(filter)), range, { rules: left, bits: 64 }, 'errno')
+      t.ok(mismatch !== undefined && rules[0]?.every((comparison) => holds(comparison, mismatch.call.args)))
+    }
+  })
+}

@@ -47,6 +47,10 @@ export class Installation {
     return join(this.bin, name)
   }
 
+  get helper(): string {
+    return join(this.directory, 'prefix/libexec/oci-sandbox/oci-sandbox-tracer')
+  }
+
   async cli(...args: string[]): Promise<Result> {
     return resultOf(await execa(this.program('oci-sandbox'), args, { reject: false, env: {}, extendEnv: false }))
   }

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
-import { OCI_SANDBOX, type Result, resultOf, type Sandbox } from './sandbox.ts'
+import { OCI_SANDBOX, type Result, resultOf, type Sandbox, TRACER } from './sandbox.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -55,7 +55,7 @@ export function hooksDirectory(sandbox: Sandbox, name: string, hooks: readonly s
   mkdirSync(directory)
   for (const hook of hooks) {
     const manifest = JSON.parse(readFileSync(join(ROOT, `hooks/hooks.d/oci-sandbox-${hook}.json.in`), 'utf8'))
-    manifest.hook.path = OCI_SANDBOX
+    manifest.hook.path = hook === 'enforce' ? TRACER : OCI_SANDBOX
     manifest.hook.args.push('--config', sandbox.config)
     writeFileSync(join(directory, `oci-sandbox-${hook}.json`), JSON.stringify(manifest))
   }

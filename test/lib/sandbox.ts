@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { unmountBelow } from './mounts.ts'
@@ -101,6 +101,9 @@ export class Sandbox {
     // The shim's note about the runtime of this configuration.
     t.teardown(() => rmSync(join('/run/oci-sandbox/runtimes', sandbox.directory), { recursive: true, force: true }))
     t.teardown(() => {
+      for (const path of sandbox.remembered()) rmSync(path, { force: true })
+    })
+    t.teardown(() => {
       for (const name of sandbox.kept())
         rmSync(join('/run/oci-sandbox/containers', name), { recursive: true, force: true })
     })
@@ -120,10 +123,11 @@ export class Sandbox {
     return sandbox
   }
 
-  /** A hook of ours with the sandbox's configuration. */
+  /** A hook of ours with the sandbox's configuration, as the manifests have it. */
   hook(name: 'learn' | 'enforce', more: object = {}) {
-    const args = ['oci-sandbox', 'hook', name, '--config', this.config]
-    return { path: OCI_SANDBOX, args, env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], ...more }
+    const path = name === 'enforce' ? TRACER : OCI_SANDBOX
+    const env = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...(name === 'enforce' ? [] : ['BUN_JSC_useJIT=0'])]
+    return { path, args: [basename(path), 'hook', name, '--config', this.config], env, ...more }
   }
 
   /** A program that is the shim with the sandbox's configuration: what an engine is given as its runtime. */
@@ -223,6 +227,21 @@ export class Sandbox {
         return false
       }
     })
+  }
+
+  /** The records of decisions that the enforce hook has kept with this configuration. */
+  remembered(): string[] {
+    const directory = '/run/oci-sandbox/decisions'
+    if (!existsSync(directory)) return []
+    return readdirSync(directory)
+      .map((name) => join(directory, name))
+      .filter((path) => {
+        try {
+          return readFileSync(path, 'utf8').includes(`\nconfig ${this.config}\n`)
+        } catch {
+          return false
+        }
+      })
   }
 
   /** oci-sandbox with the sandbox's configuration. */

@@ -1,5 +1,5 @@
 // What the tracer's tests share: building, bundles for real runc, running, reading streams, waiting for conditions.
-// Debian packages: runc crun strace gcc libc6-dev gcc-multilib busybox-static make util-linux
+// Debian packages: runc crun strace gcc libc6-dev gcc-%-multilib busybox-static make util-linux
 
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

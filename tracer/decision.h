@@ -1,0 +1,54 @@
+/* Decisions that the hook in TypeScript has made and written down (src/enforce/remember.ts): RUN_DIRECTORY/decisions/NAME.
+
+     oci-sandbox decision 1
+     program IDENTITY           the hook's own file
+     helper IDENTITY            ours
+     config PATH                the host configuration
+     config-file IDENTITY | -   -: there was none
+     question LENGTH
+     ...                        (question.h)
+     answer pass | enforce
+     store PATH                 enforce only, from here on
+     policy NAME
+     policy-file IDENTITY
+     journal-level NAME
+     no-new-privileges 0 | 1
+     filter SHA256              one or more, in the order in which they are installed
+     sum SHA256                 of all bytes before this line */
+#ifndef DECISION_H
+#define DECISION_H
+
+#include "filters.h"
+#include "trust.h"
+#include "journal.h"
+#include "question.h"
+
+#include <limits.h>
+
+struct decision {
+  enum { DECISION_UNKNOWN, DECISION_PASS, DECISION_ENFORCE } kind;
+  /* DECISION_ENFORCE: */
+  char journal[PATH_MAX];
+  enum journal_level journal_level;
+  bool allow_no_new_privs;
+  struct filter filters[FILTERS_MAX];
+  int count;
+};
+
+/* What is asked where. */
+struct asked {
+  const char *config;      /* the host configuration's absolute path */
+  bool config_given;       /* named by --config: it must be there */
+  struct stat program;     /* the file that would be asked */
+  const struct question *question;
+};
+
+/* Look for the answer to this very question under these very circumstances. DECISION_UNKNOWN: there is none, or something
+   has changed, or anything at all is not as it should be. Nothing is printed. */
+void decision_recall(const struct asked *asked, struct decision *decision);
+
+/* Take an answer as the program gives it: the lines of a record from `answer' on. DECISION_UNKNOWN: it is not whole, or not as it
+   should be. `text' is changed. */
+void decision_take(char *text, size_t length, struct decision *decision);
+
+#endif
