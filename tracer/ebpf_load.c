@@ -214,6 +214,7 @@ bool ebpf_forget(struct ebpf *ebpf) {
   if (ebpf->all_shapes) memset((void *)ebpf->all_shapes, 0, SHAPES_SIZE);
   if (ebpf->all_wanted) memset((void *)ebpf->all_combinations, 0, sizeof(struct ebpf_combination) * ebpf->all_state->combinations);
   memset((void *)ebpf->all_state, 0, sizeof(struct ebpf_state));
+  if (ebpf->reader) ebpf_pieces_forget(ebpf);
   return true;
 }
 

@@ -141,3 +141,5 @@ uint64_t ebpf_pieces_lost(const struct ebpf *ebpf) {
   uint64_t captured = ebpf->all_state->captures;
   return captured > ebpf->reader->taken ? captured - ebpf->reader->taken : 0;
 }
+
+void ebpf_pieces_forget(struct ebpf *ebpf) { ebpf->reader->taken = 0; }

@@ -17,4 +17,7 @@ bool ebpf_pieces_read(struct ebpf *ebpf, ebpf_take *take, void *context);
 /* Calls that were captured and could not be read: there was no room in the ring, or no memory. */
 uint64_t ebpf_pieces_lost(const struct ebpf *ebpf);
 
+/* Those so far do not count. */
+void ebpf_pieces_forget(struct ebpf *ebpf);
+
 #endif
