@@ -237,7 +237,7 @@ function benchData(workspace: Workspace): Table {
   const store = workspace.store('data')
   let most = 0
   const rows = programs.flatMap(([name, container], index) =>
-    ['names', 'args'].map((detail) => {
+    ['names', 'args', 'paths'].map((detail) => {
       const kept = keptOf(workspace, store, container, `data-${index}-${detail}`, detail)
       most = Math.max(most, kept.record + kept.policy)
       return [

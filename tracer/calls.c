@@ -62,6 +62,7 @@ static void note_call(struct learn *learn, struct task *task, pid_t tid, const s
   if (learn->paths.wanted) begin_paths(learn, task, &call, info->entry.args);
   learn_show(learn);
   if (learn->events.wanted && task) events_enter(&learn->events, task, &call, info->entry.args);
+  else if (learn->events.wanted) learn->events.failed++;
   enum arch_clone kind = arch_clone_kind(&call);
   if (kind != ARCH_NO_CLONE) begin_clone(learn, tid, kind, info->entry.args[0]);
   if (task && arch_sets_filter(&call, info->entry.args[0]))

@@ -1,12 +1,9 @@
 #include "events.h"
 
-#include "addresses.h"
 #include "identity.h"
-#include "kernel.h"
 #include "tracee.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +66,25 @@ static unsigned long namespace_of(pid_t tid, const char *name) {
   return number ? strtoul(number + 1, NULL, 10) : 0;
 }
 
+/* The id of a cgroup is the inode of its directory (cgroup 2: the line `0::/path`). */
+static unsigned long cgroup_of(pid_t tid) {
+  static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+  char path[64], lines[8192], directory[8192 + 64];
+  struct stat found;
+  snprintf(path, sizeof path, "/proc/%d/cgroup", tid);
+  if (procfs_read(path, lines, sizeof lines) < 0) return 0;
+  char *line = strncmp(lines, "0::", 3) == 0 ? lines : strstr(lines, "\n0::");
+  if (!line) return 0;
+  line = strchr(line, '/');
+  if (!line) return 0;
+  line[strcspn(line, "\n")] = 0;
+  for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++) {
+    snprintf(directory, sizeof directory, "%s%s", mounts[i], line);
+    if (stat(directory, &found) == 0) return found.st_ino;
+  }
+  return 0;
+}
+
 char *identity_of(pid_t tid, const char *container) {
   char buffer[32768], status[8192], exe[TRACEE_PATH_MAX], name[64], path[64];
   struct text text = TEXT_ON(buffer);
@@ -75,11 +95,13 @@ char *identity_of(pid_t tid, const char *container) {
   snprintf(path, sizeof path, "/proc/%d/comm", tid);
   if (procfs_read(path, name, sizeof name) < 0) *name = 0;
   if (!tracee_link(tid, "exe", exe)) *exe = 0;
-  text_format(&text, "\"threadStartTime\":%lld,\"processorId\":-1,\"processId\":%lld,\"threadId\":%lld,\"parentProcessId\":%lld", start_time(tid),
-              process, thread, parent_inside((pid_t)parent, levels));
-  text_format(&text, ",\"hostProcessId\":%lld,\"hostThreadId\":%d,\"hostParentProcessId\":%lld,\"userId\":%lld", field(status, "Tgid", false, NULL),
-              tid, parent, field(status, "Uid", false, NULL));
-  text_format(&text, ",\"mountNamespace\":%lu,\"pidNamespace\":%lu,\"processName\":", namespace_of(tid, "mnt"), namespace_of(tid, "pid"));
+  text_format(&text, "\"threadStartTime\":%lld,\"processorId\":-1,\"processId\":%lld,\"cgroupId\":%lu", start_time(tid), process,
+              cgroup_of(tid));
+  text_format(&text, ",\"threadId\":%lld,\"parentProcessId\":%lld", thread, parent_inside((pid_t)parent, levels));
+  text_format(&text, ",\"hostProcessId\":%lld,\"hostThreadId\":%d,\"hostParentProcessId\":%lld,\"userId\":%lld",
+              field(status, "Tgid", false, NULL), tid, parent, field(status, "Uid", false, NULL));
+  text_format(&text, ",\"mountNamespace\":%lu,\"pidNamespace\":%lu,\"processName\":", namespace_of(tid, "mnt"),
+              namespace_of(tid, "pid"));
   text_json_string(&text, name);
   text_format(&text, ",\"executable\":{\"path\":");
   text_json_string(&text, exe);

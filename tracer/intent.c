@@ -37,7 +37,8 @@ static struct intent_fact *add_name(struct intent *intent, const struct tracee_n
   return fact;
 }
 
-/* What a path, if any, behind a directory's descriptor leads to; `null_allowed`: futimens() has none. NULL: it is no file, or a path that names nothing. */
+/* What a path, if any, behind a directory's descriptor leads to; `null_allowed`: futimens() has none. NULL: it is no file, or a path
+   that names nothing. */
 static struct intent_fact *read_name(struct intent *intent, pid_t tid, int32_t directory, uint64_t address, bool empty_allowed,
                                      bool null_allowed) {
   static char path[TRACEE_PATH_MAX], base[TRACEE_PATH_MAX];

@@ -27,6 +27,7 @@ export function decide(annotations: Readonly<Record<string, string>>, settings: 
   permitMode(request, required, settings)
   const policy = required?.policy ?? request.policy ?? policyOf(image)
   if (request.mode === 'learn') {
+    if (request.detail !== undefined) permit('detail', request.detail, settings.details)
     return { kind: 'learn', policy, detail: request.detail ?? 'names', ...(image === undefined ? {} : { image }) }
   }
   return { kind: 'enforce', policy, action: actionOf(request, required, settings) }

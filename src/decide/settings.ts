@@ -5,7 +5,7 @@ import { validateConfig } from '../generated/validate.js'
 import { readTrusted } from '../host/files.ts'
 import type { LogLevel } from '../host/journal.ts'
 import { parseObject } from '../json.ts'
-import { ACTIONS, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'
+import { ACTIONS, DETAILS, type Detail, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'
 import { listProblems, schemaProblems } from '../validate.ts'
 import { type Requirement, requirementProblems } from './required.ts'
 
@@ -23,6 +23,7 @@ export interface Settings {
   readonly store: string
   readonly modes: readonly Mode[]
   readonly actions: readonly ViolationAction[]
+  readonly details: readonly Detail[]
   readonly setNoNewPrivileges: boolean
   readonly siblings: boolean
   /** The runtime that the shim becomes: a name or an absolute path. */
@@ -67,6 +68,7 @@ export function withDefaults(config: HostConfig): Settings {
     store: config.store ?? DEFAULT_STORE,
     modes: config.modes ?? MODES,
     actions: config.actions ?? ACTIONS,
+    details: config.details ?? DETAILS,
     setNoNewPrivileges: config.setNoNewPrivileges ?? false,
     siblings: config.siblings ?? true,
     runtime: config.runtime ?? DEFAULT_RUNTIME,

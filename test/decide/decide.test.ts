@@ -30,6 +30,10 @@ test('an annotation cannot ask for what the host does not permit', async (t) => 
     message: /io\.sandbox\.mode=learn is not permitted on this host \(its configuration permits: enforce\)/,
   })
   t.throws(() => decide(enforce, { ...settings, modes: [] }), { message: /permits: none/ })
+  t.throws(() => decide({ ...learn, 'io.sandbox.detail': 'events' }, { ...settings, details: ['names', 'args'] }), {
+    code: 'NOT_PERMITTED',
+    message: /io\.sandbox\.detail=events is not permitted on this host \(its configuration permits: names, args\)/,
+  })
   t.throws(() => decide({ ...enforce, 'io.sandbox.action': 'log' }, { ...settings, actions: ['errno'] }), {
     code: 'NOT_PERMITTED',
     message: /io\.sandbox\.action=log/,

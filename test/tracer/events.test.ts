@@ -62,7 +62,15 @@ t.test('each call is an event, with its result, in the order of time', async (t)
     ],
   )
   t.match(events[0], {
-    ...{ processId: 1, threadId: 1, parentProcessId: 0, userId: 0, processName: 'exact', containerId: 'c"1' },
+    ...{
+      processId: 1,
+      cgroupId: Number,
+      threadId: 1,
+      parentProcessId: 0,
+      userId: 0,
+      processName: 'exact',
+      containerId: 'c"1',
+    },
     ...{ executable: { path: '/bin/exact' }, eventId: '1', argsNum: 3, syscall: 'write', processorId: -1 },
     args: [
       { name: 'fd', type: 'unsigned int', value: 1 },

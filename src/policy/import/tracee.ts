@@ -1,11 +1,14 @@
 /** Tracee's JSON events, one a line -> calls. Events that are no calls are counted; those that name the call they happened in are it. */
 import { isObject, type Json, JsonError, parseJson } from '../../json.ts'
-import type { ArchitectureName } from '../document.ts'
+import { ARGUMENT_BITS, type ArchitectureName } from '../document.ts'
 import type { Collector } from './collector.ts'
 import { lines } from './lines.ts'
 
 /** Tracee numbers its events: calls by their number on x86-64, and everything else far above. */
 const FIRST_OTHER_EVENT = 600
+
+/** __X32_SYSCALL_BIT of asm/unistd.h: the tracer leaves it out. */
+const X32_BIT = 0x4000_0000
 
 export interface TraceeOptions {
   readonly architecture: ArchitectureName
@@ -30,14 +33,22 @@ export function readTracee(
     }
     if (typeof event.eventName !== 'string') refuse(`line ${number}: expected a Tracee event with eventName`)
     if (comm !== undefined && event.processName !== comm) continue
-    const compat = isObject(event.contextFlags) && event.contextFlags.isCompat === true
-    addEvent(into, compat ? compatOf(architecture) : architecture, event, `line ${number}`)
+    addEvent(into, abiOf(event, architecture), event, `line ${number}`)
   }
+}
+
+/** Our own events (oci-sandbox events) say it; Tracee's only tell calls of a 32-bit ABI from others. */
+function abiOf({ abi, contextFlags }: { [key: string]: Json }, architecture: ArchitectureName): ArchitectureName {
+  if (typeof abi === 'string' && Object.hasOwn(ARGUMENT_BITS, abi)) return abi as ArchitectureName
+  return isObject(contextFlags) && contextFlags.isCompat === true ? compatOf(architecture) : architecture
 }
 
 function addEvent(into: Collector, architecture: ArchitectureName, event: { [key: string]: Json }, at: string): void {
   const name = event.eventName as string
-  if (name === 'sys_enter' || name === 'sys_exit') {
+  const unnamed = name.match(/^syscall_(\d{1,9})$/)?.[1] // of ours: a call without a name
+  if (unnamed !== undefined) {
+    into.addNumber(architecture, Number(unnamed) + (architecture === 'x32' ? X32_BIT : 0), { count: 1 })
+  } else if (name === 'sys_enter' || name === 'sys_exit') {
     // Both stand for one call: the entry, which also calls have that never return.
     if (name === 'sys_enter') addArgument(into, architecture, event.args, at)
   } else if (into.names.exists(name) || isCallId(event.eventId)) into.add(architecture, name, at, { count: 1 })

@@ -46,6 +46,17 @@ test('tracee: calls, compat calls, sys_enter; other events count for the call th
   t.same(allowed(collect('tracee', corpus('tracee/events'), { comm: 'cat' })), { x86_64: ['write'] })
 })
 
+test('tracee: our own events say the ABI, and have calls without a name', async (t) => {
+  const events = [
+    '{"eventName":"read","eventId":"0","abi":"x32","contextFlags":{"isCompat":false}}',
+    '{"eventName":"syscall_900","eventId":"900","abi":"x86_64"}',
+    '{"eventName":"syscall_901","eventId":"901","abi":"x32"}',
+    '{"eventName":"write","eventId":"1","abi":"vax"}',
+  ]
+  const number = `#${0x4000_0000 + 901}`
+  t.same(allowed(collect('tracee', `${events.join('\n')}\n`)), { x32: ['read', number], x86_64: ['write', '#900'] })
+})
+
 test('tracee: an unknown call is not taken for another kind of event', async (t) => {
   const found = collect('tracee', '{"eventName":"frobnicate","eventId":"472"}\n')
   t.same([...found.unknown], [['frobnicate', 'line 1']])
