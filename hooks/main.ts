@@ -9,6 +9,7 @@ import { decodeState } from '../src/oci/state.ts'
 import { hookContext } from './context.ts'
 import { enforce } from './enforce.ts'
 import { learn } from './learn.ts'
+import { decodePrecreate, precreate } from './precreate.ts'
 
 const HOOKS = { learn, enforce }
 
@@ -32,7 +33,6 @@ export async function runHook(args: readonly string[]): Promise<number> {
     const settings = loadSettings(config, memory?.lookAtConfig)
     store = settings.store
     if (name === 'precreate') {
-      const { decodePrecreate, precreate } = await import('./precreate.ts')
       const given = decodePrecreate(readStdin())
       container = given.container
       await precreate(given, settings, config)

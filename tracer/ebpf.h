@@ -183,12 +183,12 @@ uint64_t ebpf_calls(const struct ebpf *ebpf);
    to be read again soon. */
 bool ebpf_read(struct ebpf *ebpf, struct record *record, struct combinations *combinations, bool all);
 
-/* What calls with paths name. Returns whether there was something new. The last time it writes the line of what is missing. */
-bool ebpf_pieces_read(struct ebpf *ebpf, struct paths *paths);
-void ebpf_pieces_finish(struct ebpf *ebpf, struct paths *paths);
+/* Facts about paths, as far as there are new ones; returns whether there were. The last time it writes the line of what is missing. */
+bool ebpf_paths_read(struct ebpf *ebpf, struct paths *paths);
+void ebpf_paths_finish(struct ebpf *ebpf, struct paths *paths);
 
 /* The parts of ebpf_open() */
-bool ebpf_pieces_open(struct ebpf *ebpf, const struct paths *paths);
+void ebpf_paths_want(struct ebpf *ebpf, const struct paths *paths);
 struct ebpf_code;
 union bpf_attr;
 bool ebpf_write_program(enum ebpf_program which, const struct ebpf *ebpf, pid_t init, struct ebpf_code *code);

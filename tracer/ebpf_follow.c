@@ -103,7 +103,7 @@ static void on_late_filter(struct watch *watch) {
 static void read_counts(struct watch *watch) {
   struct ebpf *ebpf = watch->ebpf;
   uint64_t before = watch->learn->record.distinct;
-  if (ebpf->reader && ebpf_pieces_read(ebpf, &watch->learn->paths)) watch->delay = 0;
+  if (ebpf->reader && ebpf_paths_read(ebpf, &watch->learn->paths)) watch->delay = 0;
   bool soon = ebpf_read(ebpf, &watch->learn->record, &watch->learn->combinations, false);
   watch->delay = soon || watch->delay == 0 || watch->learn->record.distinct != before ? SOONEST : watch->delay * 2;
   if (watch->delay > LATEST) watch->delay = LATEST;
@@ -149,7 +149,7 @@ static void finish(struct watch *watch) {
   uint64_t calls, tasks;
   take_digest(watch, learn->init_ended ? DIGEST_PATIENCE : 0);
   if (learn->recording) ebpf_read(ebpf, &learn->record, &learn->combinations, true);
-  if (ebpf->reader) ebpf_pieces_finish(ebpf, &learn->paths);
+  if (ebpf->reader) ebpf_paths_finish(ebpf, &learn->paths);
   ebpf_misses(ebpf, &calls, &tasks);
   learn->born = ebpf->all_state->born;
   learn->lost_tasks += ebpf->all_state->lost_tasks + tasks;

@@ -2,6 +2,7 @@
 #include "ebpf.h"
 #include "ebpf_code.h"
 #include "ebpf_layout.h"
+#include "ebpf_pieces.h"
 #include "procfs.h"
 
 #include <errno.h>
@@ -168,7 +169,7 @@ static bool set_up(struct ebpf *ebpf, const struct ebpf_options *options, char *
   bool arguments = options->combinations->wanted;
   if (!create_maps(ebpf, options->tasks) || (arguments && !create_argument_maps(ebpf)) || (ebpf->layout && !create_capture_maps(ebpf)))
     return fail(reason, size, "cannot create a BPF map");
-  if (!map_memory(ebpf)) return fail(reason, size, "cannot map a BPF map into memory");
+  if (!map_memory(ebpf) || (ebpf->layout && !ebpf_pieces_open(ebpf))) return fail(reason, size, "cannot map a BPF map into memory");
   /* Without BTF the kernel refuses programs that read its structures directly; the helper is slower. */
   ebpf->direct = true;
   for (int i = 0; i < EBPF_PROGRAMS; i++) {
@@ -188,8 +189,7 @@ static bool set_up(struct ebpf *ebpf, const struct ebpf_options *options, char *
     snprintf(what, sizeof what, "cannot attach to tracepoint %s", tracepoints[i] ? tracepoints[i] : "");
     if (tracepoints[i] && ebpf->programs[i] >= 0 && !attach(ebpf, i)) return fail(reason, size, what);
   }
-  if (!ebpf_self_test(ebpf, reason, size)) return false;
-  return !ebpf->layout || ebpf_pieces_open(ebpf, options->paths) || fail(reason, size, "cannot map a BPF ring into memory");
+  return ebpf_self_test(ebpf, reason, size);
 }
 
 void ebpf_want(struct ebpf *ebpf, const struct arch_call *call, uint8_t mask) {
@@ -211,8 +211,10 @@ bool ebpf_forget(struct ebpf *ebpf) {
   }
   memset((void *)ebpf->all_counts, 0, counts_size(ebpf));
   if (ebpf->all_wanted) memset((void *)ebpf->all_wanted, 0, WANTED_SIZE);
+  if (ebpf->all_shapes) memset((void *)ebpf->all_shapes, 0, SHAPES_SIZE);
   if (ebpf->all_wanted) memset((void *)ebpf->all_combinations, 0, sizeof(struct ebpf_combination) * ebpf->all_state->combinations);
   memset((void *)ebpf->all_state, 0, sizeof(struct ebpf_state));
+  if (ebpf->reader) ebpf_pieces_forget(ebpf);
   return true;
 }
 
@@ -229,6 +231,7 @@ bool ebpf_open(struct ebpf *ebpf, const struct ebpf_options *options, char *reas
   for (int i = 0; i < EBPF_PROGRAMS; i++) ebpf->programs[i] = ebpf->links[i] = -1;
   if (set_up(ebpf, options, reason, size)) {
     want_all(ebpf, options->combinations);
+    if (ebpf->reader) ebpf_paths_want(ebpf, options->paths);
     return true;
   }
   ebpf_close(ebpf);
@@ -281,6 +284,7 @@ static uint64_t misses_of(int program) {
 
 void ebpf_misses(const struct ebpf *ebpf, uint64_t *calls, uint64_t *tasks) {
   *calls = misses_of(ebpf->programs[EBPF_ENTER]) + misses_of(ebpf->programs[EBPF_LEAVE]);
+  if (ebpf->reader) *calls += misses_of(ebpf->programs[EBPF_CAPTURE]) + misses_of(ebpf->programs[EBPF_CAPTURE_EXEC]);
   *tasks = misses_of(ebpf->programs[EBPF_NEW_TASK]) + misses_of(ebpf->programs[EBPF_END_TASK]) +
            misses_of(ebpf->programs[EBPF_EXEC]);
 }

@@ -1,16 +1,16 @@
-/* What the capturing programs send, piece by piece, becomes facts about paths. */
-#include "ebpf.h"
-#include "ebpf_layout.h"
-#include "intent.h"
+/* The ring of pieces. Each processor has pieces of one call at a time in it, so they are collected by processor until the call's last one
+   comes; by their numbers it is seen that one is missing. */
+#include "ebpf_pieces.h"
 
 #include <linux/bpf.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { KEPT = TRACEE_MEMORY + TRACEE_LINKS, HEADER = offsetof(struct ebpf_capture, data), ERRNO_MOST = 4095 };
+enum { KEPT = TRACEE_MEMORY + TRACEE_LINKS, HEADER = offsetof(struct ebpf_capture, data) };
 
 /* What a processor has sent of a call that has not ended. */
 struct assembly {
@@ -23,70 +23,19 @@ struct assembly {
 struct ebpf_pieces {
   struct assembly *assemblies; /* by processor */
   volatile unsigned long *consumer, *producer;
-  unsigned char *data; /* twice in a row, so that a piece is never in two parts */
-  size_t page;
+  const unsigned char *data; /* twice in a row, so that a piece is never in two parts */
+  uint64_t taken;            /* calls */
 };
 
-/* Steps for an operand (README.md, "learn: paths"); at most EBPF_STEPS for all of a call. */
-static unsigned add_steps(uint32_t *steps, unsigned count, const struct paths_operand *operand, bool narrow) {
-  unsigned place[3] = {(unsigned)operand->places[0] << 8, (unsigned)operand->places[1] << 8, (unsigned)operand->places[2] << 8};
-  unsigned second = (unsigned)(operand->places[2] + 1) << 16;
-  switch (operand->letter) {
-    case 'b':
-    case 'k':
-    case 's':
-      steps[count++] = EBPF_STEP_ADDRESS | place[1] | second;
-      steps[count++] = EBPF_STEP_WORKING;
-      return count;
-    case 'm':
-    case 'M':
-      steps[count++] = (narrow ? EBPF_STEP_NARROW_HEADERS : EBPF_STEP_HEADERS) | place[1] | second;
-      steps[count++] = EBPF_STEP_WORKING;
-      return count;
-    case 'q':
-      steps[count++] = EBPF_STEP_SOCKETCALL | place[1];
-      steps[count++] = EBPF_STEP_WORKING;
-      return count;
-  }
-  if (operand->places[1] >= 0) steps[count++] = EBPF_STEP_TEXT | place[1];
-  bool by_handle = operand->letter == 'o' && operand->places[1] < 0;
-  if (!by_handle) steps[count++] = operand->places[0] < 0 ? EBPF_STEP_WORKING : EBPF_STEP_BASE | place[0];
-  if (operand->letter == 'O') steps[count++] = EBPF_STEP_BYTES | place[2] | sizeof(uint64_t) << 16;
-  if (strchr("oOt", operand->letter)) steps[count++] = EBPF_STEP_OPENED;
-  return count;
-}
-
-static void write_shapes(struct ebpf *ebpf, const struct paths *paths) {
-  for (int slot = 0; slot < EBPF_SLOTS; slot++) {
-    struct arch_call call = {.abi = slot / RECORD_NUMBERS, .nr = slot % RECORD_NUMBERS};
-    const struct paths_shape *shape = call.abi < arch_abi_count ? paths_shape(paths, &call) : NULL;
-    if (!shape) continue;
-    uint32_t steps[2 * EBPF_STEPS] = {0};
-    unsigned count = 0;
-    for (unsigned i = 0; i < shape->count; i++)
-      count = add_steps(steps, count, &shape->operands[i], arch_pointer_size(call.abi) == 4);
-    for (unsigned i = EBPF_STEPS; i-- > 0;) ebpf->all_shapes[slot].steps[i] = steps[i];
-    ebpf->all_shapes[slot].condition = (uint32_t)(paths_condition(shape) + 1);
-  }
-  volatile struct ebpf_shape *execution = &ebpf->all_shapes[EBPF_SLOTS];
-  execution->steps[0] = EBPF_STEP_KERNEL_TEXT;
-  execution->steps[1] = EBPF_STEP_WORKING;
-  execution->steps[2] = EBPF_STEP_EXECUTED;
-}
-
-bool ebpf_pieces_open(struct ebpf *ebpf, const struct paths *paths) {
+bool ebpf_pieces_open(struct ebpf *ebpf) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
   struct ebpf_pieces *pieces = calloc(1, sizeof *pieces);
-  if (!pieces) return false;
+  struct assembly *assemblies = calloc(ebpf->processors, sizeof *assemblies);
+  void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, ebpf->ring, 0);
+  void *producer = mmap(NULL, page + 2 * EBPF_RING, PROT_READ, MAP_SHARED, ebpf->ring, (off_t)page);
+  if (!pieces || !assemblies || consumer == MAP_FAILED || producer == MAP_FAILED) return false; /* the tracer ends */
+  *pieces = (struct ebpf_pieces){assemblies, consumer, producer, (unsigned char *)producer + page, 0};
   ebpf->reader = pieces;
-  pieces->page = (size_t)sysconf(_SC_PAGESIZE);
-  pieces->assemblies = calloc(ebpf->processors, sizeof *pieces->assemblies);
-  void *consumer = mmap(NULL, pieces->page, PROT_READ | PROT_WRITE, MAP_SHARED, ebpf->ring, 0);
-  void *producer = mmap(NULL, pieces->page + 2 * EBPF_RING, PROT_READ, MAP_SHARED, ebpf->ring, (off_t)pieces->page);
-  if (!pieces->assemblies || consumer == MAP_FAILED || producer == MAP_FAILED) return false;
-  pieces->consumer = consumer;
-  pieces->producer = producer;
-  pieces->data = (unsigned char *)producer + pieces->page;
-  write_shapes(ebpf, paths);
   return true;
 }
 
@@ -137,66 +86,30 @@ static void collect(const struct assembly *assembly, struct tracee_capture *capt
   }
 }
 
-/* An execve that has succeeded: its file as it was named, and the program. execveat(2) of a descriptor has another name here. */
-static void record_execution(struct facts *facts) {
-  static char path[TRACEE_PATH_MAX], base[TRACEE_PATH_MAX], exe[TRACEE_PATH_MAX];
-  static struct tracee_name name;
-  bool named = tracee_path(0, 0, path) == TRACEE_OK && strncmp(path, "/dev/fd/", 8) != 0 &&
-               tracee_link(0, *path == '/' ? "root" : "cwd", base);
-  if (!named) {
-    facts->unreadable++;
-  } else if (!tracee_name(&name, base, path)) {
-    facts->longer++;
-  } else {
-    facts->folded += name.folded;
-    facts_file(facts, name.text, FACTS_EXECUTE, true);
-  }
-  if (tracee_link(0, "exe", exe)) facts_program(facts, exe);
-  else facts->unreadable++;
-}
-
-static void record_end(struct paths *paths, const struct ebpf_capture *end) {
-  static struct intent intent; /* large */
-  unsigned long long values[6];
-  int64_t result = (int64_t)end->key;
-  bool failed = result < 0 && result >= -ERRNO_MOST;
-  struct arch_call call = {.abi = (int)end->slot / RECORD_NUMBERS, .nr = (int)end->slot % RECORD_NUMBERS};
-  const struct paths_shape *shape = paths_shape(paths, &call);
-  if (!shape) return;
-  memcpy(values, end->data, sizeof values);
-  intent.compat = arch_pointer_size(call.abi) == 4;
-  intent.facts = 0;
-  intent.used = 0;
-  for (unsigned i = 0; i < shape->count; i++) intent_read(&intent, 0, &shape->operands[i], values);
-  intent_record(&intent, 0, result, failed, &paths->facts);
-}
-
 static void forget(struct assembly *assembly) {
   while (assembly->count > 0) free(assembly->pieces[--assembly->count]);
   assembly->broken = false;
 }
 
-static void take_end(struct paths *paths, struct assembly *assembly, const struct ebpf_capture *end) {
+static void take_end(struct ebpf_pieces *pieces, struct assembly *assembly, const struct ebpf_capture *end, ebpf_take *take, void *context) {
   static struct tracee_capture capture;
-  if (assembly->broken) {
-    paths->facts.left++;
-    return;
+  if (!assembly->broken) {
+    collect(assembly, &capture);
+    tracee_use(&capture);
+    take(context, end);
+    tracee_use(NULL);
+    pieces->taken++;
   }
-  collect(assembly, &capture);
-  tracee_use(&capture);
-  if (end->slot == EBPF_SLOTS) record_execution(&paths->facts);
-  else record_end(paths, end);
-  tracee_use(NULL);
+  forget(assembly);
 }
 
-static void take_piece(struct ebpf *ebpf, struct paths *paths, const struct ebpf_capture *piece, size_t size) {
+static void take_piece(struct ebpf *ebpf, const struct ebpf_capture *piece, size_t size, ebpf_take *take, void *context) {
   if (size < HEADER || piece->processor >= ebpf->processors) return;
   struct assembly *assembly = &ebpf->reader->assemblies[piece->processor];
   if (piece->number != ++assembly->number) assembly->broken = true;
   assembly->number = piece->number;
   if (piece->piece == EBPF_PIECE_END) {
-    take_end(paths, assembly, piece);
-    forget(assembly);
+    take_end(ebpf->reader, assembly, piece, take, context);
     return;
   }
   struct ebpf_capture *kept = assembly->count < KEPT ? malloc(size) : NULL;
@@ -207,7 +120,7 @@ static void take_piece(struct ebpf *ebpf, struct paths *paths, const struct ebpf
 
 /* The ring is as Documentation/bpf/ringbuf.rst says: each record has a header of eight bytes, whose first word is its length and
    two flags. */
-bool ebpf_pieces_read(struct ebpf *ebpf, struct paths *paths) {
+bool ebpf_pieces_read(struct ebpf *ebpf, ebpf_take *take, void *context) {
   struct ebpf_pieces *pieces = ebpf->reader;
   unsigned long at = *pieces->consumer, begin = at;
   unsigned long end = __atomic_load_n(pieces->producer, __ATOMIC_ACQUIRE);
@@ -217,14 +130,16 @@ bool ebpf_pieces_read(struct ebpf *ebpf, struct paths *paths) {
     if (length & BPF_RINGBUF_BUSY_BIT) break;
     uint32_t size = length & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
     if (!(length & BPF_RINGBUF_DISCARD_BIT))
-      take_piece(ebpf, paths, (const struct ebpf_capture *)(record + BPF_RINGBUF_HDR_SZ), size);
+      take_piece(ebpf, (const struct ebpf_capture *)(record + BPF_RINGBUF_HDR_SZ), size, take, context);
     at += (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
     __atomic_store_n(pieces->consumer, at, __ATOMIC_RELEASE);
   }
   return at != begin;
 }
 
-void ebpf_pieces_finish(struct ebpf *ebpf, struct paths *paths) {
-  ebpf_pieces_read(ebpf, paths);
-  facts_finish(&paths->facts);
+uint64_t ebpf_pieces_lost(const struct ebpf *ebpf) {
+  uint64_t captured = ebpf->all_state->captures;
+  return captured > ebpf->reader->taken ? captured - ebpf->reader->taken : 0;
 }
+
+void ebpf_pieces_forget(struct ebpf *ebpf) { ebpf->reader->taken = 0; }

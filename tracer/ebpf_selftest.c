@@ -2,10 +2,12 @@
    into the table, makes calls of every ABI, a process, and a call that a filter denies, and ends. Every count must be right, and
    where arguments are recorded every argument. */
 #include "ebpf.h"
+#include "ebpf_pieces.h"
 
 #include "kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -33,6 +35,65 @@ static void make_denied(void) {
   syscall(SYS_getpgid, values[0], values[1], values[2], values[3], values[4], values[5]);
 }
 
+/* A call with a path, as it were: what is captured of it must be what was there. Where the names of files are in the kernel's structures is
+   tried out so. */
+static const char path_text[] = "part/of a path";
+static const char path_bytes[] = "some bytes";
+static int path_directory = -1; /* on another file system than / is */
+enum { PATH_CALL = SYS_fsync, PATH_LENGTH = sizeof path_bytes };
+
+/* From the stack: that memory is there for sure, as is what the kernel has read for a call. */
+static void make_path_call(void) {
+  char text[sizeof path_text], bytes[sizeof path_bytes];
+  memcpy(text, path_text, sizeof text);
+  memcpy(bytes, path_bytes, sizeof bytes);
+  syscall(PATH_CALL, path_directory, text, bytes, PATH_LENGTH, 0, 0);
+}
+
+static void want_path(struct ebpf *ebpf) {
+  volatile struct ebpf_shape *shape = &ebpf->all_shapes[arch_kernel.native * RECORD_NUMBERS + PATH_CALL];
+  path_directory = open("/sys/kernel/btf", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  shape->steps[1] = EBPF_STEP_BASE | 0 << 8;
+  shape->steps[2] = EBPF_STEP_ADDRESS | 2 << 8 | (3 + 1) << 16;
+  shape->steps[3] = EBPF_STEP_WORKING;
+  shape->steps[0] = EBPF_STEP_TEXT | 1 << 8;
+}
+
+static bool is_link(const char *name, const char *captured) {
+  char expected[TRACEE_PATH_MAX];
+  return tracee_link(getpid(), name, expected) && strcmp(captured, expected) == 0;
+}
+
+/* What is wrong with it, "" if nothing is. */
+static void take_path(void *context, const struct ebpf_capture *end) {
+  char path[TRACEE_PATH_MAX] = "", base[TRACEE_PATH_MAX] = "", here[TRACEE_PATH_MAX] = "", name[32], bytes[sizeof path_bytes] = "";
+  uint64_t arguments[6];
+  const char **wrong = context;
+  if (end->slot == EBPF_SLOTS) return; /* the program that some samples are */
+  memcpy(arguments, end->data, sizeof arguments);
+  snprintf(name, sizeof name, "fd/%d", path_directory);
+  tracee_path(0, arguments[1], path);
+  tracee_link(0, name, base);
+  tracee_link(0, "cwd", here);
+  tracee_read(0, arguments[2], bytes, sizeof bytes);
+  tracee_use(NULL); /* from here on the truth */
+  if ((int)end->slot != arch_kernel.native * RECORD_NUMBERS + PATH_CALL) *wrong = "number";
+  else if ((int64_t)end->key != -EBADF) *wrong = "result";
+  else if ((int)arguments[0] != path_directory || arguments[3] != PATH_LENGTH) *wrong = "arguments";
+  else if (strcmp(path, path_text) != 0) *wrong = "path";
+  else if (memcmp(bytes, path_bytes, sizeof bytes) != 0) *wrong = "memory";
+  else if (!is_link(name, base)) *wrong = "directory";
+  else *wrong = is_link("cwd", here) ? "" : "working directory";
+}
+
+static bool check_path(struct ebpf *ebpf, char *reason, size_t size) {
+  const char *wrong = "end";
+  ebpf_pieces_read(ebpf, take_path, &wrong);
+  close(path_directory);
+  if (*wrong) snprintf(reason, size, "self-test: of a call with a path the %s was not captured as it is", wrong);
+  return !*wrong;
+}
+
 /* Nothing here may make a call that expect() does not know of, from the adoption on. */
 static _Noreturn void child(const struct ebpf *ebpf) {
   struct sock_filter instructions[] = {
@@ -53,6 +114,7 @@ static _Noreturn void child(const struct ebpf *ebpf) {
   }
   syscall(SYS_wait4, -1, NULL, __WALL, NULL);
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) syscall(SYS_exit_group, NO_FILTER);
+  if (ebpf->reader) make_path_call();
   make_denied();
   for (int i = 0; i < arch_sample_count; i++) arch_make_sample(i);
   syscall(SYS_exit_group, 0);
@@ -66,11 +128,12 @@ struct expected {
 
 static bool check(const struct ebpf *ebpf, bool compat, char *reason, size_t size) {
   int native = arch_kernel.native;
-  struct expected expected[8 + ARCH_ABIS_MAX] = {
+  struct expected expected[8 + 2 * ARCH_ABIS_MAX] = {
       {{native, SYS_clone}, 1, 0},   {{native, SYS_wait4}, 1, 0},      {{native, SYS_seccomp}, 1, 0},
       {{native, SYS_getpgid}, 0, 1}, {{native, SYS_exit_group}, compat && arch_samples_end ? 1 : 2, 0},
   };
   int count = 5;
+  if (ebpf->reader) expected[count++] = (struct expected){{native, PATH_CALL}, 1, 0};
   uint64_t total = 0, sum, denied;
   for (int i = 0; i < arch_sample_count; i++) {
     bool there = compat || arch_samples[i].abi != arch_kernel.compat;
@@ -137,6 +200,7 @@ static bool check_arguments(const struct ebpf *ebpf, bool compat, char *reason, 
 bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
   int status = 0;
   if (ebpf->all_wanted) want_samples(ebpf);
+  if (ebpf->reader) want_path(ebpf);
   pid_t pid = fork();
   if (pid == 0) child(ebpf);
   if (pid < 0 || waitpid(pid, &status, 0) != pid) {
@@ -152,6 +216,7 @@ bool ebpf_self_test(struct ebpf *ebpf, char *reason, size_t size) {
   }
   if (!check(ebpf, code == 0, reason, size)) return false;
   if (ebpf->all_wanted && !check_arguments(ebpf, code == 0, reason, size)) return false;
+  if (ebpf->reader && !check_path(ebpf, reason, size)) return false;
   if (ebpf_forget(ebpf)) return true;
   snprintf(reason, size, "self-test: what it has recorded cannot be removed: %s", strerror(errno));
   return false;

@@ -97,6 +97,7 @@ struct asking {
 static bool start_asking(struct asking *asking, const char *program, char *const *arguments, int count) {
   int ends[2];
   pid_t parent = getpid();
+  signal(SIGCHLD, SIG_DFL); /* ignored, the kernel would reap the program, and nobody would know how it ended */
   if (pipe2(ends, O_CLOEXEC) != 0 || (asking->child = fork()) < 0) return false;
   if (asking->child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -26,7 +26,7 @@ os.execv('/fixtures/act', ['act', 'unix'])
   const first = await sandbox.policy()
   t.match(first, {
     complete: true,
-    runs: [{ detail: 'paths', paths: { complete: true, left: 0, unreadable: 0, long: 0 } }],
+    runs: [{ detail: 'paths', backend: 'ebpf', paths: { complete: true, left: 0, unreadable: 0, long: 0 } }],
   })
   t.same(file(first, '/tmp/made'), { path: '/tmp/made', ok: ['write', 'create', 'remove'] })
   t.same(file(first, '/tmp/moved'), { path: '/tmp/moved', ok: ['create'] })

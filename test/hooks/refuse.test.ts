@@ -56,7 +56,7 @@ test('policies that are no policies', async (t) => {
     ['empty', '', /expected a value, found the end of the text at 1:1/],
     ['truncated', text.slice(0, -20), /found the end of the text/],
     ['binary', '\0'.repeat(100), /expected a value/],
-    ['unknown version', changed({ version: 99 }), /version 99 is not known/],
+    ['unknown version', changed({ version: 99 }), /version 99 is newer than this program/],
     ['unknown syscall', allowing({ name: 'opne' }), /opne is no syscall of x86_64/],
     ['duplicate key', text.replace('"version"', '"name": "test",\n  "version"'), /duplicate key .{1,2}name/],
     ['wrong type', changed({ runs: {} }), /\/runs: must be array/],

@@ -230,6 +230,15 @@ test('what is remembered for one question is no answer to another one', LONG, as
   t.match(await ask(other, stateOf({})), { exitCode: 0, asked: true }, "nor is another configuration's record")
 })
 
+test('it can be asked where the runtime ignores the end of children', LONG, async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const line = ['-c', `trap '' CHLD; exec "$0" "$@"`, TRACER, 'hook', 'enforce', '--config', sandbox.config]
+  const options = { reject: false, extendEnv: false, env: {} }
+  t.match(await execa('/bin/sh', line, { ...options, input: stateOf({}) }), { exitCode: 0, stderr: '' })
+  const refused = await execa('/bin/sh', line, { ...options, input: stateOf({ 'io.sandbox.mode': 'x' }) })
+  t.match(refused, { exitCode: 1, stderr: /\[ANNOTATION_INVALID\]$/ })
+})
+
 test('a decision is made anew when what it depended on has changed', LONG, async (t) => {
   const { sandbox, start } = await remembered(t)
   const again = async () => {

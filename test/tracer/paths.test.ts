@@ -3,7 +3,19 @@
 import { stat } from 'node:fs/promises'
 import t from 'tap'
 import { TRACER_PATHS } from '../../src/generated/tracer-paths.ts'
-import { eventsOf, type Line, learnHook, makeBundle, noProcessOf, readLines, run } from './harness.ts'
+import {
+  eventsOf,
+  finishedLines,
+  type Line,
+  learnHook,
+  learnHookWith,
+  makeBundle,
+  noProcessOf,
+  printed,
+  readLines,
+  run,
+  start,
+} from './harness.ts'
 import { ADAPTIVE, knownFile, learn, NOT_EBPF, SYSCALL, TRACE } from './ways.ts'
 
 const PATHS = ['--paths', String(TRACER_PATHS.x64)]
@@ -163,4 +175,23 @@ t.test('however many files there are, the record stays below 1 MiB, and names no
   t.match(eventsOf(lines, 'paths'), [{ left: 0 }])
   const collapsed = eventsOf(lines, 'file').filter(({ covers }) => covers === 'all')
   t.match(collapsed.at(-1), { path: '/absent', access: ['read'], ok: false })
+})
+
+t.test('eBPF: what does not fit between the kernel and the tracer is counted', async (t) => {
+  const bundle = await makeBundle(t, {
+    args: ['/bin/busybox', 'sh', '-c', 'echo ready; read x; /bin/places 200000'],
+    programs: ['places'],
+    hook: [...learnHookWith('ebpf'), ...PATHS],
+  })
+  const running = start(bundle)
+  await printed(running, 'ready')
+  const { tracerPid } = (await readLines(bundle.output))[0] ?? {}
+  process.kill(tracerPid, 'SIGSTOP')
+  running.stdin.end('\n')
+  t.equal((await running).exitCode, 0, 'the container does not wait for the tracer')
+  process.kill(tracerPid, 'SIGCONT')
+  const lines = await finishedLines(bundle.output)
+  const { left } = eventsOf(lines, 'paths')[0] ?? {}
+  t.ok(left > 10_000 && left < 200_000, `${left} of 200,000`)
+  t.match(lines.at(-1), { complete: true, reason: 'exited' }, 'the calls are')
 })
