@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { TRACER_PATHS } from '../../src/generated/tracer-paths.ts'
-import { eventsOf, type Line, learnHook, makeBundle, readLines, run } from './harness.ts'
+import { type BundleOptions, eventsOf, finishedLines, type Line, learnHookWith, makeBundle, run } from './harness.ts'
 
 const PYTHON = `
 import os, socket
@@ -209,25 +209,26 @@ function factsOfLines(lines: Line[]): Facts {
   ])
 }
 
-t.test('real programs: the same facts as strace', async (t) => {
-  const programs = { args: ['/bin/busybox', 'env', 'PATH=/usr/bin:/bin', '/usr/bin/sh', '-c', SCRIPT] }
-  const capabilities = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE', 'CAP_MKNOD', 'CAP_SYS_PTRACE']
-  const learned = await makeBundle(t, {
-    ...programs,
-    capabilities,
-    hook: [...learnHook, '--paths', String(TRACER_PATHS.x64)],
-  })
-  const traced = await makeBundle(t, {
-    args: ['/usr/bin/strace', '-f', '-y', '-s', '4096', '-o', '/tmp/strace', ...programs.args],
-    capabilities,
-  })
-  for (const { rootfs } of [learned, traced]) await writeFile(join(rootfs, 'tmp/program.py'), PYTHON)
-  const [mine, theirs] = [await run(learned), await run(traced)]
-  t.same([mine.exitCode, mine.stdout], [theirs.exitCode, theirs.stdout])
-  t.equal(mine.stderr, theirs.stderr)
-  const facts = [...factsOfLines(await readLines(learned.output))].sort()
-  const expected = [...factsOfStrace(await readFile(join(traced.rootfs, 'tmp/strace'), 'utf8'))].sort()
+const PROGRAMS = { args: ['/bin/busybox', 'env', 'PATH=/usr/bin:/bin', '/usr/bin/sh', '-c', SCRIPT] }
+const capabilities = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE', 'CAP_MKNOD', 'CAP_SYS_PTRACE']
+
+const runIn = async (t: Parameters<typeof makeBundle>[0], options: BundleOptions) => {
+  const bundle = await makeBundle(t, { capabilities, ...options })
+  await writeFile(join(bundle.rootfs, 'tmp/program.py'), PYTHON)
+  const { exitCode, stdout, stderr } = await run(bundle)
+  return { bundle, behaviour: { exitCode, stdout, stderr } }
+}
+
+t.test('real programs: the same facts as strace, with ptrace and with eBPF', async (t) => {
+  const strace = ['/usr/bin/strace', '-f', '-y', '-s', '4096', '-o', '/tmp/strace']
+  const theirs = await runIn(t, { args: [...strace, ...PROGRAMS.args] })
+  const expected = [...factsOfStrace(await readFile(join(theirs.bundle.rootfs, 'tmp/strace'), 'utf8'))].sort()
   t.ok(expected.length > 150, `${expected.length} facts`)
   t.ok(expected.some((fact) => fact === 'send inet 127.0.0.1 10 ok'))
-  t.same(facts, expected)
+  for (const backend of ['ptrace-syscall', 'ebpf']) {
+    const hook = [...learnHookWith(backend), '--paths', String(TRACER_PATHS.x64)]
+    const { bundle, behaviour } = await runIn(t, { ...PROGRAMS, hook })
+    t.same(behaviour, theirs.behaviour, backend)
+    t.same([...factsOfLines(await finishedLines(bundle.output))].sort(), expected, backend)
+  }
 })
