@@ -65,6 +65,7 @@ enum ebpf_step {
   EBPF_STEP_TEXT,    /* the string whose address is argument `place` */
   EBPF_STEP_BASE,    /* where that path begins: the root, or what the descriptor in argument `place` leads to, or the working directory */
   EBPF_STEP_WORKING, /* the same, without an argument */
+  EBPF_STEP_ROOT,    /* the root, whatever came before */
   EBPF_STEP_OPENED,  /* what the result leads to */
   EBPF_STEP_BYTES,   /* memory at argument `place`, `size` bytes */
   EBPF_STEP_ADDRESS, /* memory at argument `place`, as many bytes as argument `size` says */

@@ -87,7 +87,7 @@ static void next_step(struct ebpf_code *code) {
 }
 
 static void branch(struct ebpf_code *code) {
-  static const int labels[] = {[EBPF_STEP_TEXT] = TEXT,     [EBPF_STEP_BASE] = LINK,   [EBPF_STEP_WORKING] = WORKING,
+  static const int labels[] = {[EBPF_STEP_TEXT] = TEXT,     [EBPF_STEP_BASE] = LINK,   [EBPF_STEP_WORKING] = WORKING, [EBPF_STEP_ROOT] = ROOT,
                                [EBPF_STEP_OPENED] = OPENED, [EBPF_STEP_BYTES] = BYTES, [EBPF_STEP_KERNEL_TEXT] = KERNEL_TEXT,
                                [EBPF_STEP_EXECUTED] = EXECUTED, [EBPF_STEP_ADDRESS] = ADDRESS, [EBPF_STEP_HEADERS] = HEADERS,
                                [EBPF_STEP_NARROW_HEADERS] = NARROW_HEADERS, [EBPF_STEP_SOCKETCALL] = SOCKETCALL};

@@ -16,16 +16,19 @@ static unsigned add_steps(uint32_t *steps, unsigned count, const struct paths_op
     case 'k':
     case 's':
       steps[count++] = EBPF_STEP_ADDRESS | place[1] | second;
-      steps[count++] = EBPF_STEP_WORKING;
+      steps[count++] = EBPF_STEP_WORKING; /* where the path of a UNIX socket begins */
+      steps[count++] = EBPF_STEP_ROOT;
       return count;
     case 'm':
     case 'M':
       steps[count++] = (narrow ? EBPF_STEP_NARROW_HEADERS : EBPF_STEP_HEADERS) | place[1] | second;
-      steps[count++] = EBPF_STEP_WORKING;
+      steps[count++] = EBPF_STEP_WORKING; /* where the path of a UNIX socket begins */
+      steps[count++] = EBPF_STEP_ROOT;
       return count;
     case 'q':
       steps[count++] = EBPF_STEP_SOCKETCALL | place[1];
-      steps[count++] = EBPF_STEP_WORKING;
+      steps[count++] = EBPF_STEP_WORKING; /* where the path of a UNIX socket begins */
+      steps[count++] = EBPF_STEP_ROOT;
       return count;
   }
   if (operand->places[1] >= 0) steps[count++] = EBPF_STEP_TEXT | place[1];

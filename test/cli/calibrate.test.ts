@@ -2,7 +2,7 @@
 import { appendFileSync, chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { test } from 'tap'
+import tap, { test } from 'tap'
 import { encodePolicy } from '../../src/policy/document.ts'
 import { RUNTIME_CALLS } from '../../src/policy/runtime-calls.ts'
 import { readCalls } from '../../src/setup/calibrate-record.ts'
@@ -13,6 +13,9 @@ import { policy } from '../lib/policies.ts'
 import { namesOf, OCI_SANDBOX, Sandbox, SHIM } from '../lib/sandbox.ts'
 
 const STARTS = 20
+
+// Each calibration starts 80 containers.
+tap.setTimeout(1_200_000)
 
 async function calibration(sandbox: Sandbox, ...args: string[]) {
   const { stdout, stderr, exitCode } = await sandbox.cli('doctor', '--calibrate', '--json', ...args)

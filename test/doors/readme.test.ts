@@ -58,7 +58,10 @@ async function ground(t: Test): Promise<Ground> {
     const script = [
       'set -u',
       `mount --bind ${installation}/usr/local /usr/local || exit 99`,
-      'mkdir -p /run/oci-sandbox && mount -t tmpfs tmpfs /run/oci-sandbox || exit 99',
+      // Nor do ids meet those of other containers on this machine.
+      'for place in oci-sandbox runc crun containerd; do',
+      '  mkdir -p /run/$place && mount -t tmpfs tmpfs /run/$place || exit 99',
+      'done',
       'mount -t tmpfs tmpfs /var/lib/oci-sandbox 2>/dev/null || { mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/oci-sandbox; }',
       prepare,
       ...lines.map((line) => `{ ${line}; } 2>&1; echo "exit code $?"`),

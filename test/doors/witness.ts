@@ -24,8 +24,9 @@ export function ranUnfiltered({ tmp }: Sandbox, name: string): boolean {
 /** Learns what witness() does but for the call that must be refused, and ends with this exit code. */
 export async function learnWitness(door: Door, exitCode: number) {
   const args = ['note', '/tmp/learn.ran', 'sleep', '0', 'exit', String(exitCode)]
-  const { ended } = await door.begin('learn', 'learn', args)
+  const name = `learn${process.pid}`
+  const { ended } = await door.begin(name, 'learn', args)
   const result = await ended
-  await door.remove('learn')
+  await door.remove(name)
   return result
 }

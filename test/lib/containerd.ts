@@ -86,7 +86,7 @@ ${cri}.containerd.runtimes.oci-sandbox.options]
     return resultOf(await execa('ctr', this.#args(...args), { reject: false, stdin: 'ignore', timeout: 60_000 }))
   }
 
-  /** ctr run --rm of the image, through the runtime, with the sandbox's /tmp; `id` must be new. */
+  /** ctr run --rm of the image, through the runtime, with the sandbox's /tmp. `id` must be new on this machine: engines share runc's state. */
   async run(id: string, annotations: Readonly<Record<string, string>>, ...command: string[]): Promise<Result> {
     const options = Object.entries(annotations).flatMap(([key, value]) => ['--annotation', `${key}=${value}`])
     const mount = ['--mount', `type=bind,src=${this.#tmp},dst=/tmp,options=rbind:rw`]

@@ -26,7 +26,10 @@ t.test('usage', async (t) => {
   for (const pid of ['0', '-1', '4194305', '1x', '', '99999999999999999999'])
     t.match(await call('readback', '--pid', pid), { exitCode: 2, stderr: /expected a number from 1 to 4194304/ }, pid)
   t.match(await call('enforce', '--pid', '1'), { exitCode: 2, stderr: /--filter is missing/ })
-  t.match(await call('enforce', '--install', 'late'), { exitCode: 2, stderr: /expected auto, early, exec, present or within/ })
+  t.match(await call('enforce', '--install', 'late'), {
+    exitCode: 2,
+    stderr: /expected auto, early, exec, present or within/,
+  })
 })
 
 t.test('probe', async (t) => {

@@ -94,6 +94,7 @@ const endpoints = (port: string, socketcall: boolean): string[] =>
     'connect inet 127.0.0.1 1 true',
     `connect inet 127.0.0.1 ${port} null`,
     `connect inet 127.0.0.1 ${port} true`,
+    'connect unix /tmp/p/nobody  false',
     'connect unix /tmp/p/sock  true',
     ...(socketcall ? [1, 2, 3, 4, 5, 6] : [1, 2, 3, 4]).map((to) => `send inet 127.0.0.1 ${to} true`),
   ].sort()
