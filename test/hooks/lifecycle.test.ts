@@ -8,9 +8,9 @@ import { processWithAll } from '../lib/processes.ts'
 import { namesOf, resultOf, Sandbox } from '../lib/sandbox.ts'
 import { startWaiting } from '../lib/waiting.ts'
 
-/** The tracer of a sandbox's container, by the store in its command line. Undefined when there is none. */
+/** The tracer of a sandbox's container, by its directory in the command line. Undefined when there is none. */
 function tracerOf(sandbox: Sandbox): number | undefined {
-  return processWithAll('oci-sandbox-tracer', sandbox.store)
+  return processWithAll('oci-sandbox-tracer', sandbox.directory)
 }
 
 /** The record of the one run that goes on. */
@@ -151,7 +151,7 @@ test('the journal says what became of each container', async (t) => {
   const sandbox = await Sandbox.create(t)
   await sandbox.run({ mode: 'learn', args: ['/fixtures/act', 'hello'] })
   await sandbox.run({ mode: 'enforce', args: ['/fixtures/act', 'hello'] })
-  const container = /^oci-sandbox-test-\d+-2$/
+  const container = /^oci-sandbox-test-\w+-2$/
   t.match(sandbox.journal(), [
     { event: 'learned', message: /^policy test: run complete, \d+ calls, \d+ different, \d+ new, 1 task$/ },
     { event: 'installed', container },

@@ -178,7 +178,7 @@ export class Sandbox {
   }
 
   newId(): string {
-    return `oci-sandbox-test-${process.pid}-${++this.#containers}`
+    return `${basename(this.directory)}-${++this.#containers}`
   }
 
   /** The command line of runc with a state directory of its own. */
