@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DIST, FIXTURE_SOURCES, FIXTURES, MEASURED } from './paths.ts'
 
-const PROGRAMS = ['exit', 'empty-hook', 'timed-hook', 'measured', 'threads', 'calls', 'filtered']
+const PROGRAMS = ['exit', 'empty-hook', 'timed-hook', 'measured', 'threads', 'calls', 'filtered', 'empty-tracepoint']
 
 /** Static, as what the dynamic linker does is not what is measured. */
 export function compileFixtures(): void {

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void decode_stop(struct wait_report *report, int status) {
@@ -49,7 +51,36 @@ static bool peek(idtype_t type, pid_t tid, int flags, struct wait_report *report
   return true;
 }
 
-bool wait_peek(struct wait_report *report) { return peek(P_ALL, 0, 0, report); }
+/* A tracee that is stopped at each call runs some microseconds between two stops. Going to sleep and being woken, often by another
+   processor, takes longer than that, so the tracer looks again and again for a while first. */
+enum { EAGER_NS = 40000, MOST_PATIENCE = 1 << 10 };
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Where that was in vain, it is tried less and less often: the tracees compute, or wait for something else. Never on a single processor, which
+   the tracee needs. */
+static bool peek_eagerly(struct wait_report *report) {
+  static int processors;
+  static unsigned patience = 1, skipped;
+  if (processors == 0) processors = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  if (processors < 2 || ++skipped < patience) return false;
+  skipped = 0;
+  uint64_t end = now_ns() + EAGER_NS;
+  do {
+    if (peek(P_ALL, 0, WNOHANG, report)) {
+      patience = 1;
+      return true;
+    }
+  } while (now_ns() < end);
+  if (patience < MOST_PATIENCE) patience *= 2;
+  return false;
+}
+
+bool wait_peek(struct wait_report *report) { return peek_eagerly(report) || peek(P_ALL, 0, 0, report); }
 bool wait_peek_now(struct wait_report *report) { return peek(P_ALL, 0, WNOHANG, report); }
 bool wait_peek_task(pid_t tid, struct wait_report *report) { return peek(P_PID, tid, WNOHANG, report); }
 
