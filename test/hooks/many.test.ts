@@ -1,11 +1,12 @@
-/** 200 containers learned and 200 enforced, several at a time (TEST_ALL: 1,000 each). */
+/** 200 containers learned and 200 enforced, several at a time (TEST_ALL: 1,000 each); 50 learners of one policy at once. */
 import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import type { Run } from '../../src/generated/policy.ts'
 import { encodePolicy } from '../../src/policy/document.ts'
 import { until } from '../lib/events.ts'
-import { processesWith } from '../lib/processes.ts'
+import { processesWith, settled } from '../lib/processes.ts'
 import { namesOf, Sandbox } from '../lib/sandbox.ts'
+import { startWaiting } from '../lib/waiting.ts'
 
 const COUNT = process.env.TEST_ALL ? 1000 : 200
 const AT_ONCE = 6
@@ -64,4 +65,37 @@ test(`${COUNT} containers learned, ${AT_ONCE} at a time, into one policy, and as
     [],
   )
   await until('no process is left', () => processesOf(sandbox).length === 0)
+})
+
+const LEARNERS = 50
+
+test(`${LEARNERS} learners at once of one policy lose nothing`, { timeout: 300_000 }, async (t) => {
+  const sandbox = await Sandbox.create(t)
+  // All of them wait before any of them ends. Each has an ioctl of its own.
+  const commands = Array.from({ length: LEARNERS }, (_, index) => 0x1000 + index)
+  const learners = await Promise.all(
+    commands.map((command) =>
+      startWaiting(sandbox, {
+        mode: 'learn',
+        annotations: { 'io.sandbox.detail': 'args' },
+        args: ['/fixtures/act', 'hello', 'wait', 'ioctl', String(command)],
+      }),
+    ),
+  )
+  const ends = learners.map(async ({ running }) => {
+    running.stdin.end()
+    return (await running).exitCode
+  })
+  t.same(new Set(await Promise.all(ends)), new Set([0]))
+  await settled(sandbox.config)
+  const policy = await sandbox.policy()
+  t.equal(policy.runs.length, LEARNERS)
+  t.ok(policy.runs.every(({ complete }) => complete))
+  const ioctl = policy.architectures.x86_64?.syscalls.find(({ name }) => name === 'ioctl')
+  const values = ioctl?.learned?.values.map(([command]) => Number(command)) ?? []
+  t.same(
+    commands.filter((command) => !values.includes(command)),
+    [],
+    'each one is in the policy',
+  )
 })

@@ -155,13 +155,19 @@ test('property: commutative, associative and idempotent, to the byte', async (t)
   t.ok(distinct > 1000, `${distinct} of the 2000 merges changed something`)
 })
 
-test('many runs merged in any order give the same bytes', async (t) => {
+test('1,000 runs merged in any order, and in any groups, give the same bytes', async (t) => {
   const random = new Random(11)
-  const policies = Array.from({ length: 60 }, () => randomPolicy(random))
-  const texts = new Set(
-    Array.from({ length: 10 }, () =>
-      encodePolicy(random.shuffled(policies).reduce((all, next) => mergePolicies(all, next))),
-    ),
-  )
+  const runs = Array.from({ length: 1000 }, () => randomPolicy(random))
+  const merged = (policies: readonly PolicyDocument[]) => policies.reduce((all, next) => mergePolicies(all, next))
+  const inGroups = (policies: readonly PolicyDocument[], size: number) =>
+    merged(
+      Array.from({ length: Math.ceil(policies.length / size) }, (_, group) =>
+        merged(policies.slice(group * size, (group + 1) * size)),
+      ),
+    )
+  const texts = new Set([
+    encodePolicy(merged(runs)),
+    ...[20, 50, 100].map((size) => encodePolicy(inGroups(random.shuffled(runs), size))),
+  ])
   t.equal(texts.size, 1)
 })
