@@ -2,10 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import tap, { test } from 'tap'
 import { until } from '../lib/events.ts'
+import { needs } from '../lib/needs.ts'
 import { allProcesses, kill9, type Process, processesWith, statusOf } from '../lib/processes.ts'
 import { Random } from '../lib/random.ts'
-import type { Door, Mode } from './doors.ts'
+import { DOORS, type Door, type Mode, programsOf } from './doors.ts'
 import { learnWitness, ran, ranUnfiltered, witness } from './witness.ts'
 
 /** How many containers at a time. */
@@ -149,4 +151,20 @@ async function oneRound(
     return left.length === 0
   })
   await end
+}
+
+/** A test for each of these doors: `rounds` containers, with parts of these kinds killed. */
+export function testKills(rounds: number, kindsOf: Partial<Record<keyof typeof DOORS, readonly Kind[]>>): void {
+  // Far more than it takes, with TEST_ALL too.
+  tap.setTimeout(1_800_000)
+  for (const [name, kinds] of Object.entries(kindsOf)) {
+    test(`${name}: ${rounds} kills at random moments`, {
+      timeout: 600_000,
+      ...needs(...programsOf(name)),
+    }, async (t) => {
+      const { unfiltered, ran, killed } = await killAtRandom(await DOORS[name as keyof typeof DOORS](t), rounds, kinds)
+      t.same(unfiltered, [], 'no program ran without its filter')
+      t.comment(`killed: ${JSON.stringify(killed)}; ${ran} of ${rounds} programs ran nevertheless, filtered`)
+    })
+  }
 }
