@@ -11,15 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 2 * PATH_MAX, HEX_SIZE = 2 * SHA256_SIZE + 1 };
+enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 2 * PATH_MAX };
 
-static void hex_of(struct sha256 *sha, char hex[HEX_SIZE]) {
+static void hex_of(struct sha256 *sha, char hex[SHA256_HEX_SIZE]) {
   unsigned char digest[SHA256_SIZE];
   sha256_finish(sha, digest);
-  for (int i = 0; i < SHA256_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+  sha256_hex(digest, hex);
 }
 
-static void hash(const void *data, size_t length, char hex[HEX_SIZE]) {
+static void hash(const void *data, size_t length, char hex[SHA256_HEX_SIZE]) {
   struct sha256 sha;
   sha256_start(&sha);
   sha256_update(&sha, data, length);
@@ -46,7 +46,7 @@ static void *read_trusted(const char *path, size_t most, size_t *length) {
 
 /* src/host/paths.ts, RUN_DIRECTORY */
 static bool record_path(const struct asked *asked, char path[PATH_MAX]) {
-  char directory[PATH_MAX], hex[HEX_SIZE];
+  char directory[PATH_MAX], hex[SHA256_HEX_SIZE];
   uid_t user = geteuid();
   if (user == 0) snprintf(directory, sizeof directory, "/run/oci-sandbox");
   else snprintf(directory, sizeof directory, "/run/user/%u/oci-sandbox", user);
@@ -100,7 +100,7 @@ static char *next_value(struct lines *lines, const char *key) {
 
 /* The last line tells a record that is whole. */
 static bool check_sum(char *record, size_t length, struct lines *lines) {
-  enum { LAST = 4 + HEX_SIZE };
+  enum { LAST = 4 + SHA256_HEX_SIZE };
   char last[LAST + 1] = "sum ";
   if (length <= LAST || record[length - LAST - 1] != '\n') return false;
   hash(record, length - LAST, last + 4);
@@ -154,9 +154,9 @@ static bool policy_stands(const char *store, const char *name, const char *ident
 
 /* A program of the cache is checked against its name, as in src/filter/cache.ts, and these very bytes are installed. */
 static bool load_program(const char *store, const char *sum, struct filter *filter) {
-  char path[PATH_MAX], hex[HEX_SIZE];
+  char path[PATH_MAX], hex[SHA256_HEX_SIZE];
   size_t length;
-  if (strspn(sum, "0123456789abcdef") != HEX_SIZE - 1 || sum[HEX_SIZE - 1]) return false;
+  if (strspn(sum, "0123456789abcdef") != SHA256_HEX_SIZE - 1 || sum[SHA256_HEX_SIZE - 1]) return false;
   if (snprintf(path, sizeof path, "%s/cache/%s.bpf", store, sum) >= (int)sizeof path) return false;
   void *program = read_trusted(path, BPF_MAXINSNS * sizeof(struct sock_filter), &length);
   if (!program) return false;

@@ -1,6 +1,5 @@
 #include "digest.h"
 
-#include "sha256.h"
 #include "wait.h"
 
 #include <fcntl.h>
@@ -60,7 +59,7 @@ bool digest_start(struct digest *digest, pid_t pid) {
   return false;
 }
 
-bool digest_take(struct digest *digest, int milliseconds, char hex[DIGEST_HEX_SIZE]) {
+bool digest_take(struct digest *digest, int milliseconds, char hex[SHA256_HEX_SIZE]) {
   if (digest->child == 0) return false;
   unsigned char bytes[SHA256_SIZE];
   struct pollfd poll_result = {.fd = digest->result, .events = POLLIN};
@@ -69,6 +68,6 @@ bool digest_take(struct digest *digest, int milliseconds, char hex[DIGEST_HEX_SI
   wait_reap(digest->child);
   close(digest->result);
   digest->child = 0;
-  for (int i = 0; taken && i < SHA256_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+  if (taken) sha256_hex(bytes, hex);
   return taken;
 }

@@ -2,6 +2,8 @@
 #ifndef DIGEST_H
 #define DIGEST_H
 
+#include "sha256.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -10,12 +12,10 @@ struct digest {
   int result;  /* the pipe's end that the child's answer comes from */
 };
 
-enum { DIGEST_HEX_SIZE = 65 };
-
 /* Begin to hash the file /proc/PID/exe, which must be stopped, so that the file is the one that it executes. */
 bool digest_start(struct digest *digest, pid_t pid);
 
 /* Take the answer, waiting at most `milliseconds` for it; the child is gone afterwards. */
-bool digest_take(struct digest *digest, int milliseconds, char hex[DIGEST_HEX_SIZE]);
+bool digest_take(struct digest *digest, int milliseconds, char hex[SHA256_HEX_SIZE]);
 
 #endif

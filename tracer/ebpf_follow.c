@@ -87,7 +87,7 @@ static void on_init_end(struct watch *watch) {
 }
 
 static void take_digest(struct watch *watch, int patience) {
-  char sha256[DIGEST_HEX_SIZE];
+  char sha256[SHA256_HEX_SIZE];
   if (digest_take(&watch->learn->digest, patience, sha256)) learn_line_program(watch->learn, sha256);
 }
 

@@ -60,7 +60,7 @@ bool follow_still_ours(pid_t tid, void *context) {
 
 /* The last line. What goes on after it is not recorded. */
 static void finish(struct learn *learn, const char *reason, int patience) {
-  char sha256[DIGEST_HEX_SIZE];
+  char sha256[SHA256_HEX_SIZE];
   if (digest_take(&learn->digest, patience, sha256)) learn_line_program(learn, sha256);
   combinations_finish(&learn->combinations, &learn->stream);
   if (learn->events.wanted) events_finish(&learn->events, &learn->stream);
@@ -96,7 +96,7 @@ static void on_init_end(struct learn *learn, const struct wait_report *report) {
 
 static void on_end(struct learn *learn, pid_t tid) {
   if (tid == learn->digest.child) {
-    char sha256[DIGEST_HEX_SIZE];
+    char sha256[SHA256_HEX_SIZE];
     if (digest_take(&learn->digest, 0, sha256)) learn_line_program(learn, sha256);
     return;
   }

@@ -74,3 +74,12 @@ void sha256_finish(struct sha256 *sha, unsigned char digest[SHA256_SIZE]) {
   sha256_update(sha, tail, sizeof tail);
   for (int i = 0; i < SHA256_SIZE; i++) digest[i] = (unsigned char)(sha->state[i / 4] >> (24 - 8 * (i % 4)));
 }
+
+void sha256_hex(const unsigned char digest[SHA256_SIZE], char hex[SHA256_HEX_SIZE]) {
+  static const char digits[] = "0123456789abcdef";
+  for (int i = 0; i < SHA256_SIZE; i++) {
+    *hex++ = digits[digest[i] >> 4];
+    *hex++ = digits[digest[i] & 15];
+  }
+  *hex = 0;
+}
