@@ -1,5 +1,5 @@
 /** libseccomp, loaded at most once, and only where it is used: the hook's path with a cached filter never does. */
-import { load, loadSync, type Seccomp } from 'seccomp-bpf-wasm'
+import { loadSync, type Seccomp } from 'seccomp-bpf-wasm'
 import { readSeccompWasm } from '#seccomp-wasm'
 
 /** The syscalls of each architecture. */
@@ -11,14 +11,9 @@ export interface SyscallTable {
 
 let loaded: Seccomp | undefined
 
+/** Compiled by this thread: to start others takes longer than the whole compilation. */
 export function seccompLibrary(): Seccomp {
   loaded ??= loadSync(readSeccompWasm())
-  return loaded
-}
-
-/** The same, compiled by other threads while this one goes on. */
-export async function loadSeccompLibrary(): Promise<Seccomp> {
-  loaded ??= await load(readSeccompWasm())
   return loaded
 }
 

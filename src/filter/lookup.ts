@@ -24,14 +24,8 @@ export async function lookUpFilter(
   return cache.get(key) ?? cache.put(key, await compileSource(source, action))
 }
 
-/**
- * Without the cache. Other threads compile libseccomp while this one loads our own compiler and decodes the policy. Throws
- * POLICY_INVALID, POLICY_EMPTY, FILTER_*.
- */
+/** Without the cache. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
 export async function compileSource(source: PolicySource, action: ViolationAction): Promise<readonly Uint8Array[]> {
-  const { loadSeccompLibrary } = await import('./library.ts')
-  const library = loadSeccompLibrary()
-  const { compileFilter } = await import('./compile.ts')
-  const policy = source.decode()
-  return compileFilter(await library, policy, action)
+  const { compileFilter, seccompLibrary } = await import('./toolchain.ts')
+  return compileFilter(seccompLibrary(), source.decode(), action)
 }
