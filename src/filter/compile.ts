@@ -171,8 +171,15 @@ function translate(
         architectures: [architecture.name],
       })
       filters.push(filter)
+      const priorities = prioritiesOf(abi.named)
+      const calls: [number: number, priority: number][] = []
       for (const [number, rules] of translated) {
-        for (const rule of rules ?? [[]]) {
+        const priority = priorities.get(number) ?? 0
+        if (rules === null) {
+          calls.push([number, priority])
+          continue
+        }
+        for (const rule of rules) {
           const comparisons = rule.map(({ index, op, value, mask }) => ({
             index: index as 0,
             op: op as Exclude<typeof op, 'range'>,
@@ -181,8 +188,9 @@ function translate(
           }))
           filter.addExact({ kind: 'allow' }, number, comparisons)
         }
+        filter.priority(number, priority)
       }
-      for (const [number, priority] of priorities(abi.named)) filter.priority(number, priority)
+      filter.addCalls({ kind: 'allow' }, calls)
     }
     const [first, ...others] = filters as [Filter, ...Filter[]]
     for (const other of others) first.merge(other)
@@ -197,11 +205,10 @@ function translate(
 }
 
 /** Calls that are made often are looked at first: the rank of a call by its weight. */
-function priorities(named: ReadonlyMap<number, number>): [number, number][] {
+function prioritiesOf(named: ReadonlyMap<number, number>): Map<number, number> {
   const least = Math.min(...named.values())
-  return [...named]
-    .filter(([, weight]) => weight > least)
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, MAX_PRIORITY)
-    .map(([number], rank) => [number, MAX_PRIORITY - rank])
+  const first = [...named].filter(([, weight]) => weight > least).sort(([, a], [, b]) => b - a)
+  const priorities = new Map<number, number>()
+  for (const [rank, [number]] of first.slice(0, MAX_PRIORITY).entries()) priorities.set(number, MAX_PRIORITY - rank)
+  return priorities
 }

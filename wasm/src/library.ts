@@ -29,6 +29,7 @@ export type Exports = {
     comparisons: number,
   ): number
   glue_rule_number(token: number): number
+  glue_rules_add(filter: number, token: number, action: number, calls: number, count: number): number
   glue_scratch(): number
   glue_start(): number
   glue_syscall_name(index: number): number
@@ -112,7 +113,6 @@ export class Library {
   #instantiate(module: WebAssembly.Module): WebAssembly.Instance {
     try {
       return new WebAssembly.Instance(module, {
-        env: { emscripten_notify_memory_growth: () => {} },
         wasi_snapshot_preview1: {
           // Any descriptor is the output of captured(): the module opens none itself.
           fd_write: (_fd: number, vectors: number, count: number, written: number) =>
