@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* Go's decoder takes "Hooks" for "hooks" too: of the keys that are looked at, only this spelling (src/oci/config.ts). */
 static bool spelled(struct strict *strict, const char *key, const char *const *meant) {
@@ -39,26 +40,56 @@ static bool read_annotations(struct bundle *bundle) {
   return true;
 }
 
-/* One of our own hooks there may make one more needless. */
-static bool read_hook(struct strict *strict) {
-  struct strict_object object;
-  const char *key, *path;
-  if (!strict_enter(strict, &object)) return false;
-  while ((key = strict_key(strict, &object))) {
-    if (!is(key, "path")) {
-      if (!strict_skip(strict)) return false;
-    } else if (!(path = strict_text(strict)) || strstr(path, "oci-sandbox")) {
-      return strict_doubt(strict);
-    }
+enum { HOOK_ARGS = 5 /* of our own hooks: NAME hook enforce --config FILE */ };
+
+struct hook {
+  const char *path, *args[HOOK_ARGS];
+  size_t count; /* of args, of which the first ones are there */
+};
+
+static bool read_hook_args(struct strict *strict, struct hook *hook) {
+  struct strict_object array;
+  const char *arg;
+  if (!strict_enter_array(strict, &array)) return false;
+  while (strict_item(strict, &array) && (arg = strict_text(strict))) {
+    if (hook->count < HOOK_ARGS) hook->args[hook->count] = arg;
+    hook->count++;
   }
   return strict->sure;
 }
 
-static bool read_hook_list(struct strict *strict, struct bundle_list *list) {
+/* A hook of ours, of those that manifests have: learn's has nothing to do with an enforced container; enforce's makes another one needless. */
+static bool judge_own(struct bundle *bundle, const struct hook *hook, bool early) {
+  if (hook->count < 3 || !is(hook->args[1], "hook")) return strict_doubt(&bundle->strict);
+  if (is(hook->args[2], "learn")) return true;
+  bool enforces = early && !bundle->own_hook && is(hook->args[0], "oci-sandbox-tracer") && is(hook->args[2], "enforce");
+  bool configured = hook->count == HOOK_ARGS && is(hook->args[3], "--config");
+  if (!enforces || (hook->count != 3 && !configured)) return strict_doubt(&bundle->strict);
+  bundle->own_hook = hook->path;
+  bundle->own_config = configured ? hook->args[4] : NULL;
+  return true;
+}
+
+static bool read_hook(struct bundle *bundle, bool early) {
+  struct strict *strict = &bundle->strict;
+  struct hook hook = {.path = ""};
+  struct strict_object object;
+  const char *key;
+  if (!strict_enter(strict, &object)) return false;
+  while ((key = strict_key(strict, &object))) {
+    if (is(key, "path")) hook.path = strict_text(strict);
+    else if (is(key, "args")) read_hook_args(strict, &hook);
+    else strict_skip(strict);
+  }
+  return strict->sure && (!strstr(hook.path, "oci-sandbox") || judge_own(bundle, &hook, early));
+}
+
+static bool read_hook_list(struct bundle *bundle, struct bundle_list *list, bool early) {
+  struct strict *strict = &bundle->strict;
   struct strict_object array;
   if (!strict_enter_array(strict, &array)) return false;
   while (strict_item(strict, &array)) {
-    if (!read_hook(strict)) return false;
+    if (!read_hook(bundle, early)) return false;
   }
   note(list, &array);
   return strict->sure;
@@ -74,9 +105,9 @@ static bool read_hooks(struct bundle *bundle) {
   while ((key = strict_key(strict, &object))) {
     bool taken;
     if (!spelled(strict, key, meant)) return false;
-    if (is(key, "prestart")) taken = read_hook_list(strict, &ignored);
-    else if (is(key, "createRuntime")) taken = read_hook_list(strict, &bundle->create_runtime);
-    else if (is(key, "poststop")) taken = read_hook_list(strict, &bundle->poststop);
+    if (is(key, "prestart")) taken = read_hook_list(bundle, &ignored, true);
+    else if (is(key, "createRuntime")) taken = read_hook_list(bundle, &bundle->create_runtime, true);
+    else if (is(key, "poststop")) taken = read_hook_list(bundle, &bundle->poststop, false);
     else taken = strict_skip(strict);
     if (!taken) return false;
   }
@@ -172,6 +203,17 @@ bool bundle_parse(struct bundle *bundle, const char *text, size_t length) {
   }
   note(&bundle->top, &object);
   return strict_end(strict);
+}
+
+bool bundle_needs_hook(const struct bundle *bundle, const char *config, bool *needed) {
+  char self[PATH_MAX];
+  *needed = !bundle->own_hook;
+  if (*needed) return true;
+  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (length <= 0) return false;
+  self[length] = 0;
+  if (!is(bundle->own_hook, self)) return false;
+  return config ? bundle->own_config && is(bundle->own_config, config) : !bundle->own_config;
 }
 
 bool bundle_path(const char *path, const char *directory, char absolute[PATH_MAX]) {

@@ -20,6 +20,8 @@ struct bundle {
   struct strict strict;
   struct annotations annotations; /* those that decide */
   struct bundle_list top, all_annotations, hooks, create_runtime, poststop;
+  /* The helper's enforce hook, which a manifest has put there, and the configuration that it names; NULL: none. */
+  const char *own_hook, *own_config;
   /* A root.path that is relative, and where its string is; NULL: it is absolute. */
   const char *root;
   size_t root_at, root_end;
@@ -33,6 +35,10 @@ bool bundle_parse(struct bundle *bundle, const char *text, size_t length);
 /* Add the image that Docker's own description of the container names (src/shim/docker.ts), where the configuration names none. False: it is
    not certain which. */
 bool bundle_add_image(struct bundle *bundle);
+
+/* Does the container need a hook of ours? Not where this helper's is there, with this configuration (NULL: the usual one). False: it is not
+   certain. */
+bool bundle_needs_hook(const struct bundle *bundle, const char *config, bool *needed);
 
 /* What is to be added. */
 struct bundle_change {

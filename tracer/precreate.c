@@ -31,6 +31,8 @@ bool precreate(const struct asked *asked, struct question *question, const char 
   if (decision.kind == DECISION_PASS) return print(text, length);
   if (decision.kind != DECISION_ENFORCE || !decision.start_hook || !procfs_capable(getpid(), CAP_SYS_PTRACE)) return false;
   struct text output = {.data = malloc(length + ADDED_SIZE_MAX), .size = length + ADDED_SIZE_MAX};
-  change.start_hook = decision.start_hook;
+  bool needed;
+  if (!bundle_needs_hook(&bundle, asked->config, &needed)) return false;
+  if (needed) change.start_hook = decision.start_hook;
   return output.data && bundle_write(&bundle, &change, &output) && print(output.data, output.length);
 }

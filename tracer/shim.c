@@ -69,29 +69,32 @@ static bool make_question(struct question *question, struct bundle *bundle, cons
   return question_write(question, "shim", &sorted);
 }
 
-/* A template with the container's key in the place of any. NULL: there is none. */
+/* A template with the container's key in the place of any. NULL: no memory. */
 static char *fill_in(const char *template, const struct container *container) {
-  char *text = template ? strdup(template) : NULL;
+  char *text = strdup(template);
   for (char *at = text; at && (at = strstr(at, CONTAINER_ANY)); at += sizeof CONTAINER_ANY - 1)
     memcpy(at, container->key, sizeof CONTAINER_ANY - 1);
   return text;
 }
 
 /* Prepare an enforced container. The path of the bundle for the runtime, or NULL: nothing is left of it. */
-static char *prepare(struct container *container, const struct bundle *bundle, size_t added, const struct decision *decision) {
+static char *prepare(struct container *container, const struct bundle *bundle, size_t added, const char *config,
+                     const struct decision *decision) {
   static char root[PATH_MAX], path[PATH_MAX + sizeof "/bundle"];
   size_t size = bundle->strict.json.length + ADDED_SIZE_MAX;
   struct text output = {.data = malloc(size), .size = size};
   if (!output.data || (bundle->root && !bundle_path(bundle->root, container->bundle, root))) return NULL;
+  bool needed;
+  if (!decision->start_hook || !decision->end_hook || !bundle_needs_hook(bundle, config, &needed)) return NULL;
   if (!container_claim(container)) return NULL;
   struct bundle_change change = {
       .annotations = added,
-      .start_hook = fill_in(decision->start_hook, container),
+      .start_hook = needed ? fill_in(decision->start_hook, container) : NULL,
       .end_hook = fill_in(decision->end_hook, container),
       .root = bundle->root ? root : NULL,
   };
   snprintf(path, sizeof path, "%s/bundle", container->directory);
-  if (change.start_hook && change.end_hook && bundle_write(bundle, &change, &output) &&
+  if ((change.start_hook || !needed) && change.end_hook && bundle_write(bundle, &change, &output) &&
       container_fill(container, decision->filters, decision->count, output.data, output.length))
     return path;
   container_remove(container->directory);
@@ -131,7 +134,7 @@ static void create(struct asked *asked, struct question *question, struct decisi
   };
   if (decision->kind == DECISION_PASS) return become(runtime, line, NULL);
   /* Without the right to trace another way is taken, which the program knows. */
-  char *shadow = procfs_capable(getpid(), CAP_SYS_PTRACE) ? prepare(&container, &bundle, added, decision) : NULL;
+  char *shadow = procfs_capable(getpid(), CAP_SYS_PTRACE) ? prepare(&container, &bundle, added, line->config, decision) : NULL;
   if (!shadow) return;
   become(runtime, line, shadow);
   container_remove(container.directory);
