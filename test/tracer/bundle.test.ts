@@ -11,6 +11,8 @@ import { Random } from '../lib/random.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TRACER = join(ROOT, 'tracer')
+/** Configurations; each also once damaged. */
+const ROUNDS = process.env.TEST_ALL ? 40_000 : 4000
 const MODE = 'io.sandbox.mode'
 
 /** tracer/bundle.c, compiled with the sanitizers. */
@@ -168,7 +170,7 @@ test('the same configuration, or none', async (t) => {
   const program = await compile(t)
   const random = new Random(16)
   const bases = [{}, read('config.json.example'), read('test/corpus/bundle/config.json')]
-  const whole = Array.from({ length: 4000 }, () => configOf(random, program, random.pick(bases)))
+  const whole = Array.from({ length: ROUNDS }, () => configOf(random, program, random.pick(bases)))
   const configs: Buffer[] = [...bases.map((base) => JSON.stringify(base)), ...whole].map((text) => Buffer.from(text))
   configs.push(...whole.map((text) => damage(random, text)))
   const found = await changed(program, configs)
