@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Container, Workspace } from './container.ts'
-import { FIXTURES, OCI_SANDBOX, SHIM, TRACER } from './paths.ts'
+import { FIXTURES, SHIM, TRACER } from './paths.ts'
 import { annotations, directHook, fixture, hook, realisticPolicy, storePolicy } from './sandbox.ts'
 import { median, medianDifference, quantile, shuffled } from './statistics.ts'
 import type { Table } from './table.ts'
@@ -115,7 +115,7 @@ function podmanCases(workspace: Workspace, config: string): Case[] {
     const target = workspace.folder(`hooks-${name}`)
     const source = join(import.meta.dirname, `../hooks/hooks.d/oci-sandbox-${name}.json.in`)
     const manifest = JSON.parse(readFileSync(source, 'utf8'))
-    manifest.hook.path = name === 'enforce' ? TRACER : OCI_SANDBOX
+    manifest.hook.path = TRACER
     manifest.hook.args.push('--config', config)
     rmSync(target, { recursive: true, force: true })
     mkdirSync(target)
