@@ -72,7 +72,7 @@ static int become(const char *program, char *const *arguments, int count, char *
 
 /* The answer is acted on as soon as it is whole: the program has things to put away, which need not be waited for. */
 static void take_answer(const struct asking *asking, struct decision *decision) {
-  static char answer[3 * PATH_MAX], copy[sizeof answer];
+  static char answer[5 * PATH_MAX], copy[sizeof answer]; /* src/enforce/remember.ts, MAX_TOLD */
   size_t length = 0;
   ssize_t got;
   decision->kind = DECISION_UNKNOWN;
@@ -118,15 +118,18 @@ static int act(const struct decision *decision, const struct occasion *occasion)
 static int ask(const char *program, char *const *arguments, int count, const struct occasion *occasion) {
   static struct decision decision;
   struct asking asking;
-  pid_t child = asking_fork(&asking);
+  pid_t child = asking_fork(&asking, true);
   if (child < 0) return message_fail("cannot ask %s: %s", program, strerror(errno));
   if (child == 0) _exit(become(program, arguments, count, "--answer"));
   take_answer(&asking, &decision);
-  int done = decision.kind == DECISION_UNKNOWN ? 0 : act(&decision, occasion);
+  if (decision.kind != DECISION_UNKNOWN) {
+    int done = act(&decision, occasion);
+    asking_leave(&asking);
+    return done;
+  }
   int status = asking_end(&asking);
   if (status < 0) return message_fail("%s was ended by a signal", program);
   if (status != 0) return status;
-  if (decision.kind != DECISION_UNKNOWN) return done;
   return message_fail("%s does not say what is to be done; install it again, unstripped", program);
 }
 

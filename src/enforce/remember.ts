@@ -21,6 +21,9 @@ import { RUN_DIRECTORY, STANDALONE, tracerPath } from '../host/paths.ts'
 /** When there are more than this, the older half goes. */
 const MAX_FILES = 1000
 
+/** Filters of more bytes than this are put into the cache first: the helper has no room for them in an answer (tracer/hook.c). */
+const MAX_TOLD = 4096
+
 export type Answer = {
   /** For the shim: the real runtime, as the configuration has it. */
   readonly runtime?: string
@@ -42,6 +45,8 @@ export class Memory {
   readonly #config: string
   readonly #program = identityOf('/proc/self/exe')
   readonly #helper = identityOf(tracerPath())
+  /** Puts a filter into the cache that is not there yet. */
+  #put: (() => void) | undefined
   /** Undefined: it is not there. */
   #configFile: Identity | undefined
   #policyFile: Identity | undefined
@@ -64,16 +69,38 @@ export class Memory {
     this.#policyFile = identityOf(descriptor)
   }
 
+  /** What is left to do until the answer is told, or cannot be. */
+  readonly later = (put: () => void): void => {
+    this.#put = put
+  }
+
   /**
-   * Tells the helper, which goes on at once, and then keeps the answer. False where the answer cannot be told: then the work is to be done
-   * here, and nothing to be left to do (pass).
+   * Tells the helper, which goes on at once, and then keeps the answer and what it needs. False where the answer cannot be told: then the
+   * work is to be done here, and nothing to be left to do (pass). Throws what putting a filter into the cache throws, if that must be first.
    */
   answer(question: string | undefined, answer: Answer, keep = true): boolean {
-    const lines = this.#linesOf(answer)
-    if (lines === undefined) return false
+    const told = answer.kind === 'enforce' && bytesOf(answer.filter) <= MAX_TOLD
+    if (!told) this.#putAway()
+    const lines = this.#linesOf(answer, this.#put !== undefined)
+    if (lines === undefined) {
+      this.#putAway()
+      return false
+    }
     print(summed(lines))
+    try {
+      this.#putAway()
+    } catch {
+      // The container starts without: the next one has the filter compiled again.
+      return true
+    }
     if (keep) this.keep(question, answer)
     return true
+  }
+
+  #putAway(): void {
+    const put = this.#put
+    this.#put = undefined
+    put?.()
   }
 
   /** Keeps an answer that has been acted on. Never throws: what is not kept is asked again. */
@@ -106,8 +133,8 @@ export class Memory {
     }
   }
 
-  /** Undefined where lines cannot tell it. */
-  #linesOf(answer: Answer): string | undefined {
+  /** Undefined where lines cannot tell it. `whole`: with the filter itself, as the cache does not have it yet. */
+  #linesOf(answer: Answer, whole = false): string | undefined {
     const first = [`answer ${answer.kind}`, ...(answer.runtime === undefined ? [] : [`runtime ${answer.runtime}`])]
     if (/[\0\n]/.test(answer.runtime ?? '')) return undefined
     if (answer.kind === 'pass') return [...first, ''].join('\n')
@@ -123,10 +150,18 @@ export class Memory {
       `no-new-privileges ${setNoNewPrivileges ? 1 : 0}`,
       ...(startHook === undefined ? [] : [`start-hook ${startHook}`]),
       ...(endHook === undefined ? [] : [`end-hook ${endHook}`]),
-      ...filter.map(({ path }) => `filter ${basename(path, '.bpf')}`),
+      ...filter.map(({ path, program }) => (whole ? `program ${toHex(program)}` : `filter ${basename(path, '.bpf')}`)),
       '',
     ].join('\n')
   }
+}
+
+function bytesOf(filter: CachedFilter): number {
+  return filter.reduce((sum, { program }) => sum + program.length, 0)
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
 /** With the line that tells that it is whole. */

@@ -13,15 +13,21 @@ export interface PolicySource {
 
 /**
  * A filter in the cache is found by the policy's name and bytes, and got there only after these bytes were decoded and the filter was
- * proved: a hit needs neither. Throws POLICY_INVALID, POLICY_EMPTY, STORE_UNSAFE, STORE_FAILED, FILTER_*.
+ * proved: a hit needs neither. Who passes `later` gets what puts a new one there, to be called when there is time. Throws POLICY_INVALID,
+ * POLICY_EMPTY, STORE_UNSAFE, STORE_FAILED, FILTER_*.
  */
 export async function lookUpFilter(
   cache: FilterCache,
   source: PolicySource,
   action: ViolationAction,
+  later: (put: () => void) => void = (put) => put(),
 ): Promise<CachedFilter> {
   const key = cacheKey(source.text, [source.name, action])
-  return cache.get(key) ?? cache.put(key, await compileSource(source, action))
+  const known = cache.get(key)
+  if (known !== undefined) return known
+  const filter = cache.place(await compileSource(source, action))
+  later(() => cache.put(key, filter))
+  return filter
 }
 
 /** Without the cache. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
