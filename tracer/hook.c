@@ -70,7 +70,7 @@ static int become(const char *program, char *const *arguments, int count, char *
   return message_fail("cannot execute %s: %s", program, strerror(errno));
 }
 
-/* The answer is acted on as soon as it is whole: the program has things to put away, which need not be waited for. */
+/* The answer is acted on as soon as it is whole, while the program puts away what it has found out (asking_leave). */
 static void take_answer(const struct asking *asking, struct decision *decision) {
   static char answer[5 * PATH_MAX], copy[sizeof answer]; /* src/enforce/remember.ts, MAX_TOLD */
   size_t length = 0;
@@ -118,7 +118,7 @@ static int act(const struct decision *decision, const struct occasion *occasion)
 static int ask(const char *program, char *const *arguments, int count, const struct occasion *occasion) {
   static struct decision decision;
   struct asking asking;
-  pid_t child = asking_fork(&asking, true);
+  pid_t child = asking_fork(&asking);
   if (child < 0) return message_fail("cannot ask %s: %s", program, strerror(errno));
   if (child == 0) _exit(become(program, arguments, count, "--answer"));
   take_answer(&asking, &decision);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -23,60 +22,35 @@ bool program_find(char path[PATH_MAX], struct stat *status) {
   return false;
 }
 
-pid_t asking_fork(struct asking *asking, bool may_outlive) {
+pid_t asking_fork(struct asking *asking) {
   /* Ignored, the kernel would reap the program, and nobody would know how it ended. */
   static const struct sigaction standard = {.sa_handler = SIG_DFL};
-  int ends[2], errors[2] = {-1, -1};
+  int ends[2];
   pid_t parent = getpid();
   sigaction(SIGCHLD, &standard, &asking->ends);
-  if (pipe2(ends, O_CLOEXEC) != 0 || (may_outlive && pipe2(errors, O_CLOEXEC) != 0)) return -1;
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
   asking->child = fork();
   if (asking->child < 0) return -1;
   if (asking->child > 0) {
     close(ends[1]);
-    if (may_outlive) close(errors[1]);
     asking->answers = ends[0];
-    asking->errors = errors[0];
     return asking->child;
   }
-  if (may_outlive) {
-    if (dup2(errors[1], STDERR_FILENO) < 0) _exit(1);
-  } else {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
-  }
-  if (dup2(ends[1], STDOUT_FILENO) < 0) _exit(1);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent || dup2(ends[1], STDOUT_FILENO) < 0) _exit(1);
   return 0;
 }
 
-/* Hands on what it has said on standard error. False: that was all. */
-static bool hand_on(const struct asking *asking) {
-  char text[4096];
-  ssize_t got = read(asking->errors, text, sizeof text);
-  for (ssize_t at = 0, put; at < got; at += put) {
-    if ((put = write(STDERR_FILENO, text + at, (size_t)(got - at))) <= 0) return false;
-  }
-  return got > 0 || (got < 0 && errno == EINTR);
-}
-
 ssize_t asking_read(const struct asking *asking, char *answer, size_t size) {
-  struct pollfd waited[] = {{.fd = asking->answers, .events = POLLIN}, {.fd = asking->errors, .events = POLLIN}};
   ssize_t got;
-  do {
-    got = poll(waited, 2, -1);
-    if (got > 0 && waited[1].revents && !hand_on(asking)) waited[1].fd = -1;
-    if (got > 0) got = waited[0].revents ? read(asking->answers, answer, size) : -1;
-    else if (got < 0 && errno != EINTR) return -1;
-  } while (got < 0 && (errno == EINTR || !waited[0].revents));
+  do got = read(asking->answers, answer, size);
+  while (got < 0 && errno == EINTR);
   return got;
 }
 
 int asking_end(const struct asking *asking) {
   int status;
   close(asking->answers); /* whatever it still says: it shall not wait for us */
-  if (asking->errors >= 0) {
-    while (hand_on(asking)) continue;
-  }
   while (waitpid(asking->child, &status, 0) < 0) {
     if (errno != EINTR) return 1;
   }
@@ -85,8 +59,7 @@ int asking_end(const struct asking *asking) {
 }
 
 void asking_leave(const struct asking *asking) {
-  struct pollfd said = {.fd = asking->errors, .events = POLLIN};
+  char rest[256];
+  while (asking_read(asking, rest, sizeof rest) > 0) continue;
   close(asking->answers);
-  while (poll(&said, 1, 0) > 0 && (said.revents & POLLIN) && hand_on(asking)) continue;
-  close(asking->errors);
 }

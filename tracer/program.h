@@ -17,13 +17,11 @@ bool program_find(char path[PATH_MAX], struct stat *status);
 struct asking {
   pid_t child;
   int answers; /* a pipe */
-  int errors;  /* another, to its standard error; -1: that is ours */
   struct sigaction ends; /* what SIGCHLD did before */
 };
 
-/* As fork(2): 0 in the child, which is to become the program; -1 with errno. It ends with us, unless it `may_outlive' us: then it holds
-   nothing of ours, and what it says on standard error passes through our hands. */
-pid_t asking_fork(struct asking *asking, bool may_outlive);
+/* As fork(2): 0 in the child, which is to become the program and ends with us; -1 with errno. */
+pid_t asking_fork(struct asking *asking);
 
 /* Read what is there of the answer, once it is some. 0: that was all. -1 with errno. */
 ssize_t asking_read(const struct asking *asking, char *answer, size_t size);
@@ -31,7 +29,7 @@ ssize_t asking_read(const struct asking *asking, char *answer, size_t size);
 /* Wait for its end. Returns its exit code, or -1 where it was ended by a signal. */
 int asking_end(const struct asking *asking);
 
-/* Do not wait for it: it puts away what it has decided, and may outlive us. */
+/* Wait until it has nothing more to say, and has closed its standard output: what it does after that, it need not do. */
 void asking_leave(const struct asking *asking);
 
 #endif

@@ -212,7 +212,7 @@ static int ask(const char *program, int argc, char **argv, const char *log) {
   struct asking asking;
   char problem[64];
   size_t length;
-  pid_t child = asking_fork(&asking, false);
+  pid_t child = asking_fork(&asking);
   if (child < 0) return fail(log, strerror(errno));
   if (child == 0) run_program(program, argc, argv);
   char *answer = read_answer(&asking, &length);

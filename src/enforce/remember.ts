@@ -15,7 +15,7 @@ import type { CachedFilter } from '../filter/cache.ts'
 import { makeDirectory, removeOldest, trustedDirectory, writeAtomic } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
 import { type Identity, identityOf } from '../host/identity.ts'
-import { print } from '../host/output.ts'
+import { closeOutputs, print } from '../host/output.ts'
 import { RUN_DIRECTORY, STANDALONE, tracerPath } from '../host/paths.ts'
 
 /** When there are more than this, the older half goes. */
@@ -75,12 +75,12 @@ export class Memory {
   }
 
   /**
-   * Tells the helper, which goes on at once, and then keeps the answer and what it needs. False where the answer cannot be told: then the
-   * work is to be done here, and nothing to be left to do (pass). Throws what putting a filter into the cache throws, if that must be first.
+   * Tells the helper, which goes on at once; then keeps the answer, and what it needs; then closes standard output and standard error, for
+   * which the helper waits. False where the answer cannot be told: then the work is to be done here, and nothing to be left to do (pass).
+   * Throws what putting a filter into the cache throws, where that must come first.
    */
   answer(question: string | undefined, answer: Answer, keep = true): boolean {
-    const told = answer.kind === 'enforce' && bytesOf(answer.filter) <= MAX_TOLD
-    if (!told) this.#putAway()
+    if (answer.kind === 'enforce' && bytesOf(answer.filter) > MAX_TOLD) this.#putAway()
     const lines = this.#linesOf(answer, this.#put !== undefined)
     if (lines === undefined) {
       this.#putAway()
@@ -89,11 +89,11 @@ export class Memory {
     print(summed(lines))
     try {
       this.#putAway()
+      if (keep) this.keep(question, answer)
     } catch {
-      // The container starts without: the next one has the filter compiled again.
-      return true
+      // The container starts without: for the next one the filter is compiled again.
     }
-    if (keep) this.keep(question, answer)
+    closeOutputs()
     return true
   }
 
