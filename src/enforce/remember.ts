@@ -43,8 +43,6 @@ export type Answer = {
 /** One run of the program for the helper, and what it has looked at on its way to an answer. */
 export class Memory {
   readonly #config: string
-  readonly #program = identityOf('/proc/self/exe')
-  readonly #helper = identityOf(tracerPath())
   /** Puts a filter into the cache that is not there yet. */
   #put: (() => void) | undefined
   /** Undefined: it is not there. */
@@ -56,7 +54,7 @@ export class Memory {
     this.#config = config
   }
 
-  /** Undefined in Node, which no helper asks. Throws TRACER_FAILED. */
+  /** Undefined in Node, which no helper asks. */
   static begin(config = DEFAULT_CONFIG): Memory | undefined {
     return STANDALONE ? new Memory(config) : undefined
   }
@@ -108,18 +106,20 @@ export class Memory {
     const lines = this.#linesOf(answer)
     const policyFile = answer.kind === 'pass' ? undefined : this.#policyFile
     if (lines === undefined || question === undefined) return
-    // A change of these could go unseen.
-    if (![this.#program, this.#helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
     // In another directory a relative path is another file.
     if (!isAbsolute(this.#config)) return
     try {
+      // Not looked at before: this program is the file that was started, whatever stands in its place now; of the helper nothing was read.
+      const [program, helper] = [identityOf('/proc/self/exe'), identityOf(tracerPath())]
+      // A change of these could go unseen.
+      if (![program, helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
       const directory = join(RUN_DIRECTORY, 'decisions')
       makeDirectory(directory, 0o700)
       for (const path of [RUN_DIRECTORY, directory]) trustedDirectory(path)
       const head = [
         'oci-sandbox decision 1',
-        `program ${this.#program.text}`,
-        `helper ${this.#helper.text}`,
+        `program ${program.text}`,
+        `helper ${helper.text}`,
         `config ${this.#config}`,
         `config-file ${this.#configFile?.text ?? '-'}`,
         `question ${Buffer.byteLength(question)}`,
