@@ -11,9 +11,14 @@ export interface SyscallTable {
 
 let loaded: Seccomp | undefined
 
-/** Compiled by this thread: to start others takes longer than the whole compilation. */
 export function seccompLibrary(): Seccomp {
   loaded ??= loadSync(readSeccompWasm())
+  return loaded
+}
+
+/** The same; `module`: readSeccompWasm(), compiled. */
+export function libraryOf(module: WebAssembly.Module): Seccomp {
+  loaded ??= loadSync(module)
   return loaded
 }
 

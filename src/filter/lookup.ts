@@ -1,4 +1,5 @@
 /** The filter of a policy: from the cache, or compiled and put there. */
+import { readSeccompWasm } from '#seccomp-wasm'
 import type { PolicyDocument } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { type CachedFilter, cacheKey, type FilterCache } from './cache.ts'
@@ -30,8 +31,10 @@ export async function lookUpFilter(
   return filter
 }
 
-/** Without the cache. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
+/** Without the cache. Another thread prepares libseccomp, while this one loads our own compiler and decodes the policy. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
 export async function compileSource(source: PolicySource, action: ViolationAction): Promise<readonly Uint8Array[]> {
-  const { compileFilter, seccompLibrary } = await import('./toolchain.ts')
-  return compileFilter(seccompLibrary(), source.decode(), action)
+  const module = WebAssembly.compile(readSeccompWasm())
+  const { compileFilter, libraryOf } = await import('./toolchain.ts')
+  const policy = source.decode()
+  return compileFilter(libraryOf(await module), policy, action)
 }
