@@ -50,6 +50,8 @@ export class Library {
   #view: DataView
   #written = ''
   #decoder = new TextDecoder()
+  readonly #encoder = new TextEncoder()
+  #name: Uint8Array<ArrayBuffer> | undefined
 
   constructor(module: WebAssembly.Module) {
     const instance = this.#instantiate(module)
@@ -87,12 +89,13 @@ export class Library {
     return text
   }
 
-  /** Puts a name where glue.c's functions look for it; false: it cannot be a name (too long, or not printable ASCII). */
+  /** Puts a name where glue.c's functions look for it; false: it cannot be a name (too long, or not ASCII without an end in it). */
   putName(name: string): boolean {
-    if (name.length >= nameCapacity || !/^[!-~]+$/.test(name)) return false
-    const { view, scratch } = this
-    for (let i = 0; i < name.length; i++) view.setUint8(scratch + i, name.charCodeAt(i))
-    view.setUint8(scratch + name.length, 0)
+    if (this.#name?.buffer !== this.exports.memory.buffer)
+      this.#name = new Uint8Array(this.exports.memory.buffer, this.scratch, nameCapacity)
+    const { read, written } = this.#encoder.encodeInto(name, this.#name)
+    if (read < name.length || written !== read || written === nameCapacity || name.includes('\0')) return false
+    this.#name[written] = 0
     return true
   }
 
