@@ -10,7 +10,7 @@ import { RET_ALLOW } from './actions.ts'
 import { holds, isWhole } from './content.ts'
 import { uncovered } from './cover.ts'
 import { Undecidable, WORD_ARCH, WORD_NUMBER, WORDS } from './diagram.ts'
-import { JA, JMP, LD_ABS, type Program, RET_A, RET_K, X } from './program.ts'
+import { JA, JEQ, JMP, LD_ABS, type Program, RET_A, RET_K, X } from './program.ts'
 import {
   advance,
   comparand,
@@ -185,9 +185,13 @@ export class Walk {
         const { word } = a
         const all = this.#known[word] as ValueSet
         if (!asked && isSingle(all) && isWhole(a)) {
-          // On the way to a call, by its architecture and number.
+          // On the way to a call, by its architecture and number; programs of libseccomp try one number after the other.
+          const value = all[0] as number
           this.#spend(4)
-          at = holds(opcode & ~X, all[0] as number, compared) ? yes : no
+          at = holds(opcode & ~X, value, compared) ? yes : no
+          const meets = this.#meets[program] as Uint8Array
+          while (code[at] === JEQ && meets[at] === 0)
+            at += 1 + ((k[at] === value ? jumpTrue[at] : jumpFalse[at]) as number)
           continue
         }
         const set = this.#condition(program, at, opcode & ~X, a, compared)
