@@ -19,8 +19,12 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
-import { unmountBelow } from './mounts.ts'
+import { unmountBelow } from '../engines/mounts.ts'
+import type { Teardown } from '../engines/place.ts'
+import { type Result, resultOf } from '../engines/result.ts'
 import { settled } from './processes.ts'
+
+export { type Result, resultOf }
 
 const ROOT = join(import.meta.dirname, '../..')
 export const OCI_SANDBOX = join(ROOT, 'dist/oci-sandbox')
@@ -61,16 +65,6 @@ export interface Container {
   /** The hooks of the bundle; default: those that fit the mode. */
   readonly hooks?: object
   readonly env?: readonly string[]
-}
-
-export interface Result {
-  readonly exitCode: number | undefined
-  readonly stdout: string
-  readonly stderr: string
-}
-
-interface Teardown {
-  teardown(handler: () => unknown): void
 }
 
 /** One host: a store, a configuration, a state directory of runc. Everything is removed when the test ends. */
@@ -269,19 +263,6 @@ export class Sandbox {
     const lines = readFileSync(join(this.store, 'journal.ndjson'), 'utf8').trimEnd().split('\n')
     return lines.map((line) => JSON.parse(line))
   }
-}
-
-/** Of all that execa says, what a test compares. */
-export function resultOf({
-  exitCode,
-  stdout,
-  stderr,
-}: {
-  exitCode?: number
-  stdout?: unknown
-  stderr?: unknown
-}): Result {
-  return { exitCode, stdout: String(stdout), stderr: String(stderr) }
 }
 
 /** The names that a policy allows on x86-64. */
