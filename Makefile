@@ -68,14 +68,17 @@ $(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts runtime-spec/sou
 dist/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts
 	scripts/build-binary $(BUN) $(NODE) $@
 
-dist/oci-sandbox-runtime: scripts/generate-runtime.ts src/shim/options.ts $(NPM)
-	@mkdir -p dist
-	$(NODE) scripts/generate-runtime.ts $@
+dist/oci-sandbox-runtime: hooks/oci-sandbox-runtime
+	install -D -m 755 $< $@
 
-tracer/annotations.h: scripts/generate-annotations.ts src/oci/question.ts src/oci/image.ts src/oci/annotations.ts $(NPM)
-	$(NODE) scripts/generate-annotations.ts $@
+HEADERS := tracer/annotations.h tracer/runtime_options.h
+HEADER_SOURCES := $(addprefix src/,oci/question.ts oci/image.ts oci/annotations.ts shim/options.ts shim/subcommand.ts shim/prepare.ts shim/runtime.ts)
 
-dist/oci-sandbox-tracer: $(TRACER_SOURCES) tracer/annotations.h | packages
+$(HEADERS) &: scripts/generate-headers.ts $(HEADER_SOURCES) $(NPM)
+	$(NODE) scripts/generate-headers.ts tracer
+	@touch $(HEADERS)
+
+dist/oci-sandbox-tracer: $(TRACER_SOURCES) $(HEADERS) | packages
 	@mkdir -p dist
 	$(MAKE) --no-print-directory -C tracer OUT=$(CURDIR)/$@
 
@@ -93,9 +96,8 @@ build/arm64/bun: scripts/fetch-bun-arm64 package.json $(NPM)
 dist/arm64/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts build/arm64/bun
 	scripts/build-binary $(BUN) $(NODE) $@ bun-linux-arm64 build/arm64/bun
 
-dist/arm64/oci-sandbox-runtime: dist/oci-sandbox-runtime
-	@mkdir -p $(@D)
-	cp $< $@
+dist/arm64/oci-sandbox-runtime: hooks/oci-sandbox-runtime
+	install -D -m 755 $< $@
 
 demo: build
 	@scripts/debian-packages $(shell cat demo/packages)

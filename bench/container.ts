@@ -119,8 +119,6 @@ export class Workspace {
       spawnSync('runc', ['--root', this.#state, 'delete', '--force', id])
     }
     for (const path of remembered(this.directory)) rmSync(path, { force: true })
-    // The shim's notes about the runtimes of the configurations.
-    rmSync(join('/run/oci-sandbox/runtimes', this.directory), { recursive: true, force: true })
     rmSync(this.directory, { recursive: true, force: true })
   }
 }

@@ -19,7 +19,7 @@ export interface HookContext {
 /** Decides about a container. Throws where it must not start. */
 export function hookContext(settings: Settings, given: State, memory: Memory | undefined): HookContext {
   // Nothing but what the question holds can decide.
-  const state = { ...given, annotations: decidingAnnotations(given) }
+  const state = { ...given, annotations: decidingAnnotations(given.annotations) }
   const decision = decide(state.annotations, settings)
   return { settings, store: new Store(settings.store, settings), state, decision, memory }
 }

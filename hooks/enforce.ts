@@ -11,7 +11,7 @@ import { type HookContext, initPid } from './context.ts'
 
 /** Returns the hook's exit code. */
 export async function enforce({ settings, state, store, decision, memory }: HookContext): Promise<number> {
-  const question = memory && encodeQuestion(state)
+  const question = memory && encodeQuestion(state.status, state.annotations)
   // With debug each decision is in the journal, also one that is made again.
   const keep = settings.logLevel !== 'debug'
   if (decision.kind === 'learn') {

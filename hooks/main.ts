@@ -29,13 +29,13 @@ export async function runHook(args: readonly string[]): Promise<number> {
   let container: string | undefined
   try {
     const { name, policy, config, answer } = parse(args)
-    const memory = answer ? Memory.begin(config) : undefined
+    const memory = answer || name === 'precreate' ? Memory.begin(config) : undefined
     const settings = loadSettings(config, memory?.lookAtConfig)
     store = settings.store
     if (name === 'precreate') {
       const given = decodePrecreate(readStdin())
       container = given.container
-      await precreate(given, settings, config)
+      await precreate(given, settings, config, memory)
       return 0
     }
     if (name === 'settle') {

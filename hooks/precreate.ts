@@ -6,6 +6,8 @@ import { resolve } from 'node:path'
 import { decide } from '../src/decide/decide.ts'
 import type { Settings } from '../src/decide/settings.ts'
 import { chooseMethod, mayTrace } from '../src/enforce/method.ts'
+import type { Memory } from '../src/enforce/remember.ts'
+import type { CachedFilter } from '../src/filter/cache.ts'
 import { print } from '../src/host/output.ts'
 import {
   annotationsOf,
@@ -15,8 +17,9 @@ import {
   seccompOf,
   startsWithoutNewPrivileges,
 } from '../src/oci/config.ts'
+import { decidingAnnotations, encodeQuestion } from '../src/oci/question.ts'
 import { changeFor } from '../src/shim/change.ts'
-import { prepareConfig } from '../src/shim/prepare.ts'
+import { encodeHook, prepareConfig } from '../src/shim/prepare.ts'
 import { possibleRuntimes } from '../src/shim/runtime.ts'
 
 /** podman says the container's id nowhere but in the name of its cgroup. */
@@ -36,28 +39,47 @@ export function decodePrecreate(text: string): Precreate {
   return { config, text, container: CGROUP.exec(String(cgroupsPath))?.[1] }
 }
 
-/** Throws what the decision and the filter throw: podman then does not start the container. */
+/** Throws what the decision and the filter throw: podman then does not start the container. `file`: the path of --config. */
 export async function precreate(
   { config, text, container }: Precreate,
   settings: Settings,
   file: string | undefined,
+  memory: Memory | undefined,
 ): Promise<void> {
-  const decision = decide(annotationsOf(config), settings)
-  if (decision.kind === 'pass') return print(text)
+  const deciding = decidingAnnotations(annotationsOf(config))
+  const decision = decide(deciding, settings)
+  const question = encodeQuestion('precreate', deciding)
+  if (decision.kind === 'pass') {
+    print(text)
+    memory?.keep(question, decision)
+    return
+  }
   const seccomp = seccompOf(config)
   const asked = decision.kind === 'enforce' ? settings.enforce.method : 'exec'
+  const method = chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined })
+  let filter: CachedFilter | undefined
   const change = await changeFor({
-    ...{ decision, settings, annotations: {}, config: file === undefined ? undefined : resolve(file) },
-    method: chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined }),
-    ...{
-      seccomp,
-      runtimes: possibleRuntimes(settings.runtime),
-      container,
-      noNewPrivileges: startsWithoutNewPrivileges(config),
-    },
+    decision,
+    settings,
+    annotations: {},
+    config: file === undefined ? undefined : resolve(file),
+    method,
+    seccomp,
+    runtimes: possibleRuntimes(settings.runtime),
+    container,
+    noNewPrivileges: startsWithoutNewPrivileges(config),
     atEnd: [],
+    look: memory?.lookAtPolicy,
     // The cache keeps it: nobody tells us when the container has ended.
-    keep: (filter) => filter.map(({ path }) => path),
+    keep(loaded) {
+      filter = loaded
+      return loaded.map(({ path }) => path)
+    },
   })
   print(encodeConfig(prepareConfig(config, change)))
+  // The other ways depend on more than the question, and learning on nothing that lasts.
+  if (decision.kind === 'enforce' && method === 'exec' && filter !== undefined) {
+    const startHook = encodeHook(change.hooks.createRuntime)
+    memory?.keep(question, { ...decision, settings, filter, startHook })
+  }
 }

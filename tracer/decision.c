@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 2 * PATH_MAX };
+enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 8 * PATH_MAX };
+
+static const char *config_path(const struct asked *asked) { return asked->config ? asked->config : DEFAULT_CONFIG; }
 
 static void hex_of(struct sha256 *sha, char hex[SHA256_HEX_SIZE]) {
   unsigned char digest[SHA256_SIZE];
@@ -44,18 +46,12 @@ static void *read_trusted(const char *path, size_t most, size_t *length) {
   return data;
 }
 
-/* src/host/paths.ts, RUN_DIRECTORY */
 static bool record_path(const struct asked *asked, char path[PATH_MAX]) {
   char directory[PATH_MAX], hex[SHA256_HEX_SIZE];
-  uid_t user = geteuid();
-  if (user == 0) snprintf(directory, sizeof directory, "/run/oci-sandbox");
-  else snprintf(directory, sizeof directory, "/run/user/%u/oci-sandbox", user);
-  if (!trusted_directory(directory)) return false;
-  strcat(directory, "/decisions");
-  if (!trusted_directory(directory)) return false;
+  if (!trusted_run_directory("decisions", directory)) return false;
   struct sha256 sha;
   sha256_start(&sha);
-  sha256_update(&sha, asked->config, strlen(asked->config) + 1);
+  sha256_update(&sha, config_path(asked), strlen(config_path(asked)) + 1);
   sha256_update(&sha, asked->question->text, asked->question->length);
   hex_of(&sha, hex);
   return snprintf(path, PATH_MAX, "%s/%s", directory, hex) < PATH_MAX;
@@ -69,12 +65,12 @@ static bool write_head(const struct asked *asked, struct text *head) {
   text_identity(head, &asked->program);
   text_format(head, "helper ");
   text_identity(head, &helper);
-  text_format(head, "config %s\nconfig-file ", asked->config);
-  if (lstat(asked->config, &config) == 0) {
+  text_format(head, "config %s\nconfig-file ", config_path(asked));
+  if (lstat(config_path(asked), &config) == 0) {
     if (!trusted_file(&config)) return false;
     text_identity(head, &config);
   } else {
-    if (errno != ENOENT || asked->config_given) return false;
+    if (errno != ENOENT || asked->config) return false;
     text_format(head, "-\n");
   }
   text_format(head, "question %zu\n", asked->question->length);
@@ -194,6 +190,9 @@ static bool take_enforce(struct lines *lines, bool fresh, struct decision *decis
   if (!decision->allow_no_new_privs && strcmp(privileges, "0") != 0) return false;
   if (snprintf(decision->journal, sizeof decision->journal, "%s/journal.ndjson", store) >= (int)sizeof decision->journal)
     return false;
+  decision->policy = policy;
+  decision->start_hook = next_value(lines, "start-hook");
+  decision->end_hook = next_value(lines, "end-hook");
   return (fresh || policy_stands(store, policy, identity)) && load_programs(lines, store, decision);
 }
 
@@ -201,6 +200,7 @@ static bool take_enforce(struct lines *lines, bool fresh, struct decision *decis
 static void take_answer(struct lines *lines, bool fresh, struct decision *decision) {
   const char *kind = next_value(lines, "answer");
   if (!kind) return;
+  decision->runtime = next_value(lines, "runtime");
   if (strcmp(kind, "pass") == 0) {
     if (lines->at == lines->end) decision->kind = DECISION_PASS;
   } else if (strcmp(kind, "enforce") == 0 && take_enforce(lines, fresh, decision)) {
@@ -221,16 +221,15 @@ static void recall(const struct asked *asked, char *record, size_t length, struc
 void decision_recall(const struct asked *asked, struct decision *decision) {
   char path[PATH_MAX];
   size_t length;
-  decision->kind = DECISION_UNKNOWN;
-  if (!record_path(asked, path)) return;
+  *decision = (struct decision){.kind = DECISION_UNKNOWN};
+  /* What a relative path means depends on the directory. */
+  if (config_path(asked)[0] != '/' || !record_path(asked, path)) return;
   char *record = read_trusted(path, RECORD_SIZE_MAX, &length);
-  if (!record) return;
-  recall(asked, record, length, decision);
-  free(record);
+  if (record) recall(asked, record, length, decision);
 }
 
 void decision_take(char *text, size_t length, struct decision *decision) {
   struct lines lines = {.at = text};
-  decision->kind = DECISION_UNKNOWN;
+  *decision = (struct decision){.kind = DECISION_UNKNOWN};
   if (check_sum(text, length, &lines)) take_answer(&lines, true, decision);
 }

@@ -208,6 +208,10 @@ bool json_key(struct json *json, struct json_string *key) {
   return expect(json, ':', "expected a colon");
 }
 
+bool json_array(struct json *json) { return enter(json, '[', "expected an array"); }
+
+bool json_item(struct json *json) { return another(json, ']', "expected a comma or ]"); }
+
 static bool word(struct json *json, const char *wanted) {
   size_t length = strlen(wanted);
   if (json->length - json->at < length || memcmp(json->text + json->at, wanted, length) != 0)
@@ -226,8 +230,8 @@ bool json_skip(struct json *json) {
       }
       return !json->problem;
     case '[':
-      enter(json, '[', "expected an array");
-      while (another(json, ']', "expected a comma or ]") && json_skip(json)) {
+      json_array(json);
+      while (json_item(json) && json_skip(json)) {
       }
       return !json->problem;
     case '"':

@@ -35,6 +35,10 @@ char json_kind(struct json *json);
 bool json_object(struct json *json);
 bool json_key(struct json *json, struct json_string *key);
 
+/* The same for an array: after json_item() an item must be taken or skipped. */
+bool json_array(struct json *json);
+bool json_item(struct json *json);
+
 bool json_take_string(struct json *json, struct json_string *string);
 
 /* An integer without fraction and exponent that fits. */

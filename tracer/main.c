@@ -11,14 +11,15 @@ static const char help[] =
     "Commands:\n"
     "  learn      record the system calls of a container, from its program's start to its end\n"
     "  enforce    put seccomp filters into force when a container's program starts\n"
-    "  hook       the enforce hook: repeats what has been decided, or asks oci-sandbox\n"
+    "  hook       the hooks enforce and precreate: repeat what has been decided, or ask oci-sandbox\n"
+    "  shim       what oci-sandbox-runtime is; see oci-sandbox-runtime(8)\n"
     "  forget     remove what was kept about a container that has ended\n"
     "  probe      print what this kernel and this process allow, as JSON\n"
     "  calibrate  record what a runtime calls itself under the filter of linux.seccomp\n"
     "  readback   print the filters that are installed in a process, as JSON lines\n"
     "  lock       hold an exclusive lock on a file until standard input ends\n"
     "\n"
-    "Each command knows --help. --version prints the version.\n"
+    "Each command but shim knows --help. --version prints the version.\n"
     "Exit status: 0 success, 1 failure, 2 wrong usage.\n";
 
 static const struct {
@@ -28,6 +29,7 @@ static const struct {
     {"learn", learn_command}, {"enforce", enforce_command},   {"probe", probe_command},
     {"lock", lock_command},   {"readback", readback_command}, {"calibrate", calibrate_command},
     {"hook", hook_command},   {"forget", forget_command},
+    {"shim", shim_command},
 };
 
 int main(int argc, char **argv) {

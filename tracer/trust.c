@@ -1,5 +1,7 @@
 #include "trust.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static bool trusted_owner(const struct stat *status) {
@@ -12,6 +14,15 @@ bool trusted_file(const struct stat *status) { return S_ISREG(status->st_mode) &
 bool trusted_directory(const char *path) {
   struct stat status;
   return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && trusted_owner(&status);
+}
+
+bool trusted_run_directory(const char *name, char path[PATH_MAX]) {
+  uid_t user = geteuid();
+  if (user == 0) snprintf(path, PATH_MAX, "/run/oci-sandbox");
+  else snprintf(path, PATH_MAX, "/run/user/%u/oci-sandbox", user);
+  if (!trusted_directory(path)) return false;
+  strcat(strcat(path, "/"), name);
+  return trusted_directory(path);
 }
 
 static long long nanoseconds(const struct timespec *time) { return time->tv_sec * 1000000000LL + time->tv_nsec; }

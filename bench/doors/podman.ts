@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CGROUP2 } from '../../test/engines/crun.ts'
-import { FIXTURES, OCI_SANDBOX, SHIM, TRACER } from '../paths.ts'
+import { FIXTURES, SHIM, TRACER } from '../paths.ts'
 import { added, type Case, ENFORCED, type Ground, type Measure, run } from './case.ts'
 
 /** What a container asks for. */
@@ -56,15 +56,12 @@ function lines(
 /** hooks/hooks.d/oci-sandbox-NAME.json.in */
 type Manifest = 'enforce' | 'precreate'
 
-/** The program that each is a hook of. */
-const PROGRAMS: Readonly<Record<Manifest, string>> = { enforce: TRACER, precreate: OCI_SANDBOX }
-
 /** A directory with this manifest alone. Returns podman's options. */
 function hooksDirectory(name: Manifest, config: string): string[] {
   const directory = `${config}.hooks-${name}`
   const source = join(import.meta.dirname, `../../hooks/hooks.d/oci-sandbox-${name}.json.in`)
   const manifest = JSON.parse(readFileSync(source, 'utf8'))
-  manifest.hook.path = PROGRAMS[name]
+  manifest.hook.path = TRACER
   manifest.hook.args.push('--config', config)
   mkdirSync(directory)
   writeFileSync(join(directory, 'hook.json'), JSON.stringify(manifest))

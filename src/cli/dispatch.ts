@@ -103,7 +103,6 @@ ${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')}
 Hooks, for OCI runtimes (createRuntime, prestart; learn also in poststop), with the container's state on standard input:
   ${'hook learn'.padEnd(width)}  record what a container with io.sandbox.mode=learn does
   ${'hook enforce'.padEnd(width)}  hold a container with io.sandbox.mode=enforce to its policy
-  ${'hook precreate'.padEnd(width)}  podman: config.json on standard input, with what these two need on standard output
   ${'hook precreate'.padEnd(width)}  prepare a container's configuration for podman: it stands on standard input, the changed one on standard output
 
 oci-sandbox COMMAND --help says more of each. See also oci-sandbox(1).

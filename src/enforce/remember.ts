@@ -1,6 +1,6 @@
 /**
- * Answers of the enforce hook for the helper that asked (tracer/hook.c), which acts on them; and kept, so that it need not ask again
- * (tracer/decision.h has the format):
+ * Answers for the helper, which acts on them (tracer/hook.c, precreate.c, shim.c): told where it has asked, and kept, so that it need not ask
+ * again (tracer/decision.h has the format):
  *
  *   RUN_DIRECTORY/decisions/SHA256   of the host configuration's path, a NUL, and the question (src/oci/question.ts)
  *
@@ -21,11 +21,23 @@ import { RUN_DIRECTORY, STANDALONE, tracerPath } from '../host/paths.ts'
 /** When there are more than this, the older half goes. */
 const MAX_FILES = 1000
 
-export type Answer =
+export type Answer = {
+  /** For the shim: the real runtime, as the configuration has it. */
+  readonly runtime?: string
+} & (
   | { readonly kind: 'pass' }
-  | { readonly kind: 'enforce'; readonly policy: string; readonly settings: Settings; readonly filter: CachedFilter }
+  | {
+      readonly kind: 'enforce'
+      readonly policy: string
+      readonly settings: Settings
+      readonly filter: CachedFilter
+      /** For who prepares a bundle, as JSON: the hook that is to be added to createRuntime, and to poststop. */
+      readonly startHook?: string
+      readonly endHook?: string
+    }
+)
 
-/** One run of the hook for the helper, and what it has looked at on its way to an answer. */
+/** One run of the program for the helper, and what it has looked at on its way to an answer. */
 export class Memory {
   readonly #config: string
   readonly #program = identityOf('/proc/self/exe')
@@ -57,16 +69,18 @@ export class Memory {
    * here, and nothing to be left to do (pass).
    */
   answer(question: string | undefined, answer: Answer, keep = true): boolean {
-    const lines = answer.kind === 'pass' ? 'answer pass\n' : this.#enforceLines(answer)
+    const lines = this.#linesOf(answer)
     if (lines === undefined) return false
     print(summed(lines))
-    if (keep && question !== undefined)
-      this.#keep(question, lines, answer.kind === 'pass' ? undefined : this.#policyFile)
+    if (keep) this.keep(question, answer)
     return true
   }
 
-  /** Never throws: what is not kept is asked again. */
-  #keep(question: string, answer: string, policyFile: Identity | undefined): void {
+  /** Keeps an answer that has been acted on. Never throws: what is not kept is asked again. */
+  keep(question: string | undefined, answer: Answer): void {
+    const lines = this.#linesOf(answer)
+    const policyFile = answer.kind === 'pass' ? undefined : this.#policyFile
+    if (lines === undefined || question === undefined) return
     // A change of these could go unseen.
     if (![this.#program, this.#helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
     // In another directory a relative path is another file.
@@ -85,23 +99,30 @@ export class Memory {
         question,
       ]
       const path = join(directory, sha256(`${this.#config}\0`, question))
-      writeAtomic(path, summed(head.join('\n') + answer), { mode: 0o600 })
+      writeAtomic(path, summed(head.join('\n') + lines), { mode: 0o600 })
       if (readdirSync(directory).length > MAX_FILES) removeOldest(directory, MAX_FILES / 2)
     } catch {
       // As said.
     }
   }
 
-  #enforceLines({ policy, settings, filter }: Extract<Answer, { kind: 'enforce' }>): string | undefined {
+  /** Undefined where lines cannot tell it. */
+  #linesOf(answer: Answer): string | undefined {
+    const first = [`answer ${answer.kind}`, ...(answer.runtime === undefined ? [] : [`runtime ${answer.runtime}`])]
+    if (/[\0\n]/.test(answer.runtime ?? '')) return undefined
+    if (answer.kind === 'pass') return [...first, ''].join('\n')
+    const { policy, settings, filter, startHook, endHook } = answer
     const { store, logLevel, setNoNewPrivileges } = settings
     if (this.#policyFile === undefined || /[\0\n]/.test(store)) return undefined
     return [
-      'answer enforce',
+      ...first,
       `store ${store}`,
       `policy ${policy}`,
       `policy-file ${this.#policyFile.text}`,
       `journal-level ${logLevel}`,
       `no-new-privileges ${setNoNewPrivileges ? 1 : 0}`,
+      ...(startHook === undefined ? [] : [`start-hook ${startHook}`]),
+      ...(endHook === undefined ? [] : [`end-hook ${endHook}`]),
       ...filter.map(({ path }) => `filter ${basename(path, '.bpf')}`),
       '',
     ].join('\n')

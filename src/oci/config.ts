@@ -42,9 +42,14 @@ function checkSpelling(config: ConfigJson, path: readonly string[], keys: readon
   for (const key of path) at = isObject(at) ? at[key] : undefined
   if (!isObject(at)) return
   for (const found of Object.keys(at)) {
-    const meant = keys.find((key) => key !== found && key.toLowerCase() === found.toLowerCase())
+    const meant = keys.find((key) => key !== found && folded(key) === folded(found))
     if (meant !== undefined) throw invalid(source, `/${[...path, found].join('/')}: write it ${meant}`)
   }
+}
+
+/** Go folds the long s, too. */
+function folded(key: string): string {
+  return key.toLowerCase().replaceAll('\u017f', 's')
 }
 
 export function encodeConfig(config: ConfigJson): string {

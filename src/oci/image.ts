@@ -1,8 +1,10 @@
 /** The image that a container was made from, where its runtime says so in an annotation. */
 import type { Image } from '../generated/policy.ts'
 
-/** Where each manager writes the image's name: Kubernetes through containerd, CRI-O, the image-spec's own keys. */
-const NAME_KEYS = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName', 'org.opencontainers.image.ref.name']
+/** The image-spec's own key for the image's name. */
+export const NAME_KEY = 'org.opencontainers.image.ref.name'
+/** Where each manager writes the image's name: Kubernetes through containerd, CRI-O, the others. */
+const NAME_KEYS = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName', NAME_KEY]
 const DIGEST_KEYS = ['io.kubernetes.cri-o.ImageRef', 'org.opencontainers.image.digest']
 const DIGEST = /sha256:[0-9a-f]{64}/
 

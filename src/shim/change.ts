@@ -32,6 +32,8 @@ export interface ChangeRequest {
   readonly seccomp: Json | undefined
   /** The annotations to add. */
   readonly annotations: Readonly<Record<string, string>>
+  /** Gets the descriptor of the policy's file before it is read. */
+  readonly look: ((descriptor: number) => void) | undefined
   /** Keeps the filter of an enforced container until its end, and returns the paths of its programs. */
   keep(filter: CachedFilter): readonly string[]
 }
@@ -66,7 +68,7 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   }
   switch (request.method) {
     case 'exec': {
-      const filters = request.keep(await filterOf(store, decision.policy, decision.action))
+      const filters = request.keep(await filterOf(store, decision.policy, decision.action, request.look))
       return { ...base, hooks: { createRuntime: [helper(filters)], poststop } }
     }
     case 'bundle': {

@@ -43,7 +43,14 @@ export interface Record {
 }
 
 export function directoryOf({ id, root }: Place): string {
-  return join(DIRECTORY, sha256(`${root ?? ''}\0${id}`).slice(0, 32))
+  return join(DIRECTORY, sha256(`${root ?? ''}\0${id}`).slice(0, KEY_SIZE))
+}
+
+const KEY_SIZE = 32
+
+/** A text about a container's directory as one about any container's: the helper puts another one's in (tracer/container.h). */
+export function forAnyContainer(text: string, directory: string): string {
+  return text.replaceAll(basename(directory), '0'.repeat(KEY_SIZE))
 }
 
 /** Undefined where the shim has not prepared it. Throws STORE_UNSAFE, STORE_FAILED, INTERNAL: what is there must be readable. */
@@ -99,13 +106,16 @@ export function forget(directory: string): void {
   rmSync(directory, { recursive: true, force: true })
 }
 
-/** From so many containers on, each new one looks for directories that nobody has removed. */
+/** From so many containers on, each new one that the helper does not prepare (it asks once a minute) looks for directories that nobody has removed. */
 const MANY = 30
+/** When that was done last: the time of this file. */
+const COLLECTED = join(RUN_DIRECTORY, 'collected')
 
 /** Removes what containers have left that never started, or whose end nobody told us. Never throws. */
 function collect(): void {
   try {
     for (const name of readdirSync(DIRECTORY)) removeStale(join(DIRECTORY, name))
+    writeAtomic(COLLECTED, '', { mode: 0o600 })
   } catch {
     // The next one will try again.
   }

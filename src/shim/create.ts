@@ -4,13 +4,15 @@ import { resolve } from 'node:path'
 import { decide } from '../decide/decide.ts'
 import { chooseMethod, mayTrace } from '../enforce/method.ts'
 import { oneLine, SandboxError } from '../errors.ts'
+import type { CachedFilter } from '../filter/cache.ts'
 import { annotationsOf, type ConfigJson, decodeConfig, seccompOf, startsWithoutNewPrivileges } from '../oci/config.ts'
+import { decidingAnnotations, encodeQuestion } from '../oci/question.ts'
 import { changeFor } from './change.ts'
-import { claim, forget, processOf, removal, writeShadow } from './container.ts'
+import { claim, forAnyContainer, forget, processOf, removal, writeShadow } from './container.ts'
 import { dockerAnnotations } from './docker.ts'
 import { keepFilter } from './filter.ts'
 import type { Invocation } from './invocation.ts'
-import { moveConfig, prepareConfig } from './prepare.ts'
+import { encodeHook, moveConfig, prepareConfig } from './prepare.ts'
 import { effectiveAnnotations } from './request.ts'
 import { readArguments } from './subcommand.ts'
 
@@ -18,15 +20,20 @@ import { readArguments } from './subcommand.ts'
  * Returns the runtime's arguments. Whatever throws here, the runtime is not started.
  */
 export async function create(invocation: Invocation): Promise<readonly string[]> {
-  const { command, settings, subcommand } = invocation
+  const { command, settings, subcommand, memory } = invocation
   const given = readArguments(subcommand, command.rest)
   const unchanged = [...command.globals, subcommand, ...command.rest]
   if (given.id === undefined) return unchanged
   const bundle = resolve(given.bundle ?? '.')
   const config = readConfig(resolve(bundle, given.config ?? 'config.json'))
   const annotations = effectiveAnnotations({ ...dockerAnnotations(config), ...annotationsOf(config) }, command.own)
-  const decision = decide(annotations, settings)
-  if (decision.kind === 'pass') return unchanged
+  const deciding = decidingAnnotations(annotations)
+  const decision = decide(deciding, settings)
+  const question = encodeQuestion('shim', deciding)
+  if (decision.kind === 'pass') {
+    memory?.keep(question, { kind: 'pass', runtime: settings.runtime })
+    return unchanged
+  }
 
   const place = invocation.place(given.id)
   const seccomp = seccompOf(config)
@@ -35,6 +42,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   const method = chooseMethod({ asked, runtime, traces: mayTrace(), seccomp: seccomp !== undefined })
   const { kind, policy } = decision
   const directory = claim(place, { bundle, creator: processOf(invocation.pid), kind, policy, method })
+  let filter: CachedFilter | undefined
   try {
     const change = await changeFor({
       decision,
@@ -47,9 +55,20 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       noNewPrivileges: startsWithoutNewPrivileges(config),
       atEnd: [removal(directory)],
       seccomp,
-      keep: (filter) => keepFilter(directory, filter),
+      look: memory?.lookAtPolicy,
+      keep(loaded) {
+        filter = loaded
+        return keepFilter(directory, loaded)
+      },
     })
     const shadow = writeShadow(directory, bundle, moveConfig(prepareConfig(config, change), bundle))
+    // The other ways depend on more than the question, and learning on nothing that lasts.
+    if (kind === 'enforce' && method === 'exec' && filter !== undefined) {
+      const { createRuntime, poststop } = change.hooks
+      const startHook = forAnyContainer(encodeHook(createRuntime), directory)
+      const endHook = forAnyContainer(encodeHook(poststop), directory)
+      memory?.keep(question, { kind, policy, settings, filter, runtime: settings.runtime, startHook, endHook })
+    }
     return [...command.globals, subcommand, '--bundle', shadow, ...given.others]
   } catch (error) {
     forget(directory)

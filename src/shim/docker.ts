@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isObject } from '../json.ts'
 import type { ConfigJson } from '../oci/config.ts'
+import { NAME_KEY } from '../oci/image.ts'
 
 /** DATA-ROOT/containers/ID/hostname. */
 const HOSTNAME = /\/containers\/[0-9a-f]{64}\/hostname$/
@@ -20,7 +21,7 @@ export function dockerAnnotations(config: ConfigJson): Readonly<Record<string, s
   try {
     const text = readFileSync(join(dirname(source), 'config.v2.json'), 'utf8')
     const image = JSON.parse(text)?.Config?.Image
-    return typeof image === 'string' && image !== '' ? { 'org.opencontainers.image.ref.name': image } : {}
+    return typeof image === 'string' && image !== '' ? { [NAME_KEY]: image } : {}
   } catch {
     return {}
   }

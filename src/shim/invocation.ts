@@ -1,4 +1,5 @@
 import type { Settings } from '../decide/settings.ts'
+import type { Memory } from '../enforce/remember.ts'
 import type { Place } from './container.ts'
 import type { CommandLine, Starting } from './options.ts'
 
@@ -9,6 +10,8 @@ export interface Invocation {
   readonly settings: Settings
   /** The absolute path of --config; undefined: the usual one. */
   readonly config: string | undefined
+  /** Where the answer goes, if it is to be remembered. */
+  readonly memory: Memory | undefined
   /** The real runtime. */
   readonly runtime: string
   /** The process that becomes the runtime. */

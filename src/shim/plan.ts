@@ -1,14 +1,9 @@
-/** What the script does when the shim is done: the only thing that is ever on the shim's standard output. */
+/** What the helper does when the shim is done: the only thing that is ever on the shim's standard output. */
 import { usage } from './options.ts'
 
-/** A line of shell that becomes the runtime. */
-export function becomeCommand(program: string, args: readonly string[]): string {
-  return `exec ${[program, ...args].map(quote).join(' ')}\n`
-}
-
-/** Between single quotes a shell takes everything for what it is, but the single quote. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`
+/** The program that the helper becomes, and its arguments: how many, and each of them, with a NUL behind each; so a part is never taken for the whole. */
+export function encodePlan(command: readonly string[]): string {
+  return [String(command.length), ...command].map((word) => `${word}\0`).join('')
 }
 
 /** Text that is no UTF-8 has been decoded already, so it could not be handed on as it was. Throws USAGE. */

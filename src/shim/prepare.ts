@@ -27,7 +27,7 @@ export interface Change {
 const SURROUNDINGS = { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'BUN_JSC_useJIT=0'], timeout: 60 }
 
 /** crun loads this instead of linux.seccomp: whoever may set annotations could replace the policy by a filter of his own. */
-const CRUN_BPF = 'run.oci.seccomp_bpf_data'
+export const CRUN_BPF = 'run.oci.seccomp_bpf_data'
 
 export function prepareConfig(config: ConfigJson, change: Change): ConfigJson {
   const { annotations, hooks, alike, enforced, seccomp, crunBpf } = change
@@ -52,8 +52,17 @@ function appendHooks(
   const there = stage === 'createRuntime' ? [...present, ...hooksAt(config, 'prestart')] : present
   const missing = hooks.filter((hook) => ![hook, ...alike].some((one) => there.some((other) => sameHook(other, one))))
   if (missing.length === 0) return config
-  const added = missing.map(({ path, args }) => ({ path, args: [...args], ...SURROUNDINGS }))
+  const added = missing.map(withSurroundings)
   return withMembers(config, 'hooks', { [stage]: [...present, ...added] })
+}
+
+/** The first of the hooks as it is added, for the helper. */
+export function encodeHook([first]: readonly Hook[]): string {
+  return JSON.stringify(withSurroundings(first as Hook))
+}
+
+function withSurroundings({ path, args }: Hook) {
+  return { path, args: [...args], ...SURROUNDINGS }
 }
 
 function hooksAt(config: ConfigJson, stage: string): Json[] {

@@ -1,12 +1,10 @@
-/** The real runtime, and the note about it that lets dist/oci-sandbox-runtime find it without starting anything. */
-import { accessSync, constants, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+/** The real runtime; tracer/shim.c finds it in the same way. */
+import { accessSync, constants, realpathSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { SandboxError } from '../errors.ts'
-import { writeAtomic } from '../host/files.ts'
-import { RUN_DIRECTORY } from '../host/paths.ts'
 
 /** Not PATH: podman and containerd start runtimes without one. */
-const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+export const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
 export const SHIM = 'oci-sandbox-runtime'
 
@@ -47,36 +45,4 @@ function failed(problem: string): SandboxError {
     'RUNTIME_FAILED',
     `the real runtime cannot be started: ${problem}; set runtime in the host configuration`,
   )
-}
-
-/** A configuration whose note the script can find by its path alone. */
-const PLAIN = /^\/(?!\/)(?:(?!\/\.{1,2}(?:\/|$)|\/\/)[^\n])+$/
-
-/**
- * RUN_DIRECTORY/runtimes/CONFIG/note: the runtime's path, then the configuration's text. The script reads both, and believes the note as
- * long as the text is that of the configuration. Never throws: without a note the script asks us.
- */
-export function noteRuntime(config: string, runtime: string): void {
-  if (!PLAIN.test(config)) return
-  try {
-    const directory = join(RUN_DIRECTORY, 'runtimes', config)
-    const note = `${runtime}\n${textOf(config)}`
-    if (readFileSyncOr(join(directory, 'note')) === note) return
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    writeAtomic(join(directory, 'note'), note, { mode: 0o600 })
-  } catch {
-    // As said.
-  }
-}
-
-function textOf(config: string): string {
-  return readFileSyncOr(config) ?? ''
-}
-
-function readFileSyncOr(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
 }

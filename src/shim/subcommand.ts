@@ -2,8 +2,8 @@
 import { type Starting, usage } from './options.ts'
 
 /** Long and short names, as of runc 1.1 to 1.3, crun and youki. */
-const BUNDLE = ['bundle', 'b']
-const VALUES: Readonly<Record<Starting, readonly string[]>> = {
+export const BUNDLE = ['bundle', 'b']
+export const VALUES: Readonly<Record<Starting, readonly string[]>> = {
   create: [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f'],
   run: [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f'],
   exec: [
@@ -28,7 +28,7 @@ const VALUES: Readonly<Record<Starting, readonly string[]>> = {
     ...['lsm-profile', 'lsm-mount-context'],
   ],
 }
-const FLAGS: Readonly<Record<Starting, readonly string[]>> = {
+export const FLAGS: Readonly<Record<Starting, readonly string[]>> = {
   create: ['no-pivot', 'no-new-keyring', 'no-subreaper'],
   run: ['no-pivot', 'no-new-keyring', 'no-subreaper', 'detach', 'd', 'keep'],
   exec: ['tty', 't', 'detach', 'd', 'no-new-privs', 'ignore-paused'],

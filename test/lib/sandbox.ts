@@ -67,6 +67,21 @@ export interface Container {
   readonly env?: readonly string[]
 }
 
+/** The records of decisions that were made with a configuration. */
+export function rememberedWith(config: string): string[] {
+  const directory = '/run/oci-sandbox/decisions'
+  if (!existsSync(directory)) return []
+  return readdirSync(directory)
+    .map((name) => join(directory, name))
+    .filter((path) => {
+      try {
+        return readFileSync(path, 'utf8').includes(`\nconfig ${config}\n`)
+      } catch {
+        return false
+      }
+    })
+}
+
 /** One host: a store, a configuration, a state directory of runc. Everything is removed when the test ends. */
 export class Sandbox {
   readonly directory: string
@@ -92,8 +107,6 @@ export class Sandbox {
       await unmountBelow(sandbox.directory)
       rmSync(sandbox.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     })
-    // The shim's note about the runtime of this configuration.
-    t.teardown(() => rmSync(join('/run/oci-sandbox/runtimes', sandbox.directory), { recursive: true, force: true }))
     t.teardown(() => {
       for (const path of sandbox.remembered()) rmSync(path, { force: true })
     })
@@ -223,19 +236,9 @@ export class Sandbox {
     })
   }
 
-  /** The records of decisions that the enforce hook has kept with this configuration. */
+  /** The records of decisions that were made with this configuration. */
   remembered(): string[] {
-    const directory = '/run/oci-sandbox/decisions'
-    if (!existsSync(directory)) return []
-    return readdirSync(directory)
-      .map((name) => join(directory, name))
-      .filter((path) => {
-        try {
-          return readFileSync(path, 'utf8').includes(`\nconfig ${this.config}\n`)
-        } catch {
-          return false
-        }
-      })
+    return rememberedWith(this.config)
   }
 
   /** oci-sandbox with the sandbox's configuration. */

@@ -6,97 +6,20 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execa, execaSync } from 'execa'
-import { type Test, test } from 'tap'
+import { execa } from 'execa'
+import { test } from 'tap'
 import { FLAG_OPTIONS, OWN_OPTIONS, PASSED, TELLING_OPTIONS, VALUE_OPTIONS } from '../../src/shim/options.ts'
-import { SHIM } from '../lib/sandbox.ts'
-
-/** A runtime that writes down what it was started with: a program of its own, so that no shell tidies up before. */
-const RUNTIME = `
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-  extern char **environ;
-  char path[4096];
-  snprintf(path, sizeof path, "%s.seen", argv[0]);
-  FILE *seen = fopen(path, "we");
-  for (int i = 1; i < argc; i++) {
-    for (char *c = argv[i]; *c; c++) if (*c == '\\n') *c = '|';
-    fprintf(seen, "arg %s\\n", argv[i]);
-  }
-  for (char **e = environ; *e; e++) fprintf(seen, "env %s\\n", *e);
-  fprintf(seen, "pid %d\\n", getpid());
-  for (int s = 1; s < 32; s++) {
-    struct sigaction a;
-    if (sigaction(s, NULL, &a) == 0 && a.sa_handler == SIG_IGN) fprintf(seen, "ignored %d\\n", s);
-  }
-  for (int fd = 0; fd < 64; fd++) if (fd != fileno(seen) && fcntl(fd, F_GETFD) >= 0) fprintf(seen, "fd %d\\n", fd);
-  struct rlimit l;
-  getrlimit(RLIMIT_NOFILE, &l);
-  fprintf(seen, "nofile %ld %ld\\n", (long)l.rlim_cur, (long)l.rlim_max);
-  int death = 0;
-  prctl(PR_GET_PDEATHSIG, &death);
-  fprintf(seen, "pdeathsig %d\\n", death);
-  fclose(seen);
-  return 7;
-}
-`
-
-interface Fake {
-  readonly directory: string
-  readonly config: string
-  readonly runtime: string
-  /** What it was started with since the last call: "arg X" and so on; undefined: it was not started. */
-  seen(): string[] | undefined
-}
-
-function fake(t: Test): Fake {
-  const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
-  t.teardown(() => {
-    rmSync(directory, { recursive: true, force: true })
-    rmSync(join('/run/oci-sandbox/runtimes', directory), { recursive: true, force: true })
-  })
-  const runtime = join(directory, 'fake')
-  writeFileSync(`${runtime}.c`, RUNTIME)
-  execaSync('gcc', ['-O1', '-o', runtime, `${runtime}.c`])
-  const config = join(directory, 'config.json')
-  writeFileSync(config, JSON.stringify({ store: join(directory, 'store'), runtime }))
-  const bundle = { ociVersion: '1.0.2', process: { args: ['/x'] }, root: { path: 'rootfs' } }
-  mkdirSync(join(directory, 'bundle'))
-  writeFileSync(join(directory, 'bundle/config.json'), JSON.stringify(bundle))
-  const seen = () => {
-    const path = `${runtime}.seen`
-    if (!existsSync(path)) return undefined
-    const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
-    rmSync(path)
-    return lines
-  }
-  return { directory, config, runtime, seen }
-}
-
-const start = (args: readonly string[], options: object = {}) =>
-  execa(SHIM, args, { reject: false, stdin: 'ignore', env: {}, extendEnv: false, ...options })
-
-const argsOf = (seen: string[] | undefined) =>
-  seen?.filter((line) => line.startsWith('arg ')).map((line) => line.slice(4))
+import { argsOf, fakeRuntime, start } from '../lib/fake-runtime.ts'
+import { SHIM, TRACER } from '../lib/sandbox.ts'
 
 test('every option in each spelling, before every subcommand', async (t) => {
-  const { directory, config, seen } = fake(t)
+  const { directory, config, seen } = fakeRuntime(t)
   const rest = ['--bundle', join(directory, 'bundle'), 'id']
   // "state" as a value: taken for the subcommand by who does not know the option.
   const globals = [
@@ -120,8 +43,8 @@ test('every option in each spelling, before every subcommand', async (t) => {
   rmSync(join(directory, 'state'), { force: true })
 })
 
-test('every subcommand is passed on, before and after the note about the runtime is there', async (t) => {
-  const { directory, config, runtime, seen } = fake(t)
+test('every subcommand is passed on, before and after the runtime is remembered', async (t) => {
+  const { directory, config, runtime, seen } = fakeRuntime(t)
   for (const own of [
     ['--config', config],
     [`--config=${config}`, '--mode', 'learn', '--policy=p'],
@@ -138,7 +61,7 @@ test('every subcommand is passed on, before and after the note about the runtime
   // podman's --runtime-flag comes behind its own.
   t.equal((await start(['--log-format=json', `--config=${config}`, '--root', 'x', 'state', 'id'])).exitCode, 7)
   t.same(argsOf(seen()), ['--log-format=json', '--root', 'x', 'state', 'id'])
-  // The note is believed as long as it is about this configuration.
+  // What is remembered is believed as long as the configuration is the same.
   const other = join(directory, 'other')
   copyFileSync(runtime, other)
   writeFileSync(config, JSON.stringify({ store: join(directory, 'store'), runtime: other }))
@@ -150,7 +73,7 @@ test('every subcommand is passed on, before and after the note about the runtime
 })
 
 test('what is not known starts nothing, and says so where the caller looks', async (t) => {
-  const { directory, config, seen } = fake(t)
+  const { directory, config, seen } = fakeRuntime(t)
   const log = join(directory, 'log.json')
   const lines: [string[], RegExp][] = [
     [['--unknown', 'x', 'create', 'id'], /option --unknown before the subcommand is not known/],
@@ -183,7 +106,7 @@ test('what is not known starts nothing, and says so where the caller looks', asy
 })
 
 test('the runtime is the same process, with all that it was given', async (t) => {
-  const { directory, config, seen } = fake(t)
+  const { directory, config, seen } = fakeRuntime(t)
   const line = ['--config', config, 'create', '--bundle', join(directory, 'bundle'), 'id']
   // SIGPIPE (13) and SIGUSR1 (10) ignored, a low limit, descriptors 3 and 5, a signal at the parent's death (as containerd sets it).
   const prepare = `trap '' PIPE USR1; ulimit -Sn 999; exec 3</dev/null 5</dev/null; exec setpriv --pdeathsig KILL "$@"`
@@ -212,7 +135,7 @@ test('the runtime is the same process, with all that it was given', async (t) =>
 })
 
 test('no environment changes what it does, in dash, bash and busybox', async (t) => {
-  const { directory, config, seen } = fake(t)
+  const { directory, config, seen } = fakeRuntime(t)
   const evil = join(directory, 'evil')
   writeFileSync(evil, `touch ${directory}/ran\n`)
   // Those that a shell lets stand for a built-in: bash refuses to start with functions like exec or unset.
@@ -255,16 +178,19 @@ test('no environment changes what it does, in dash, bash and busybox', async (t)
   }
 })
 
-test('without the program beside it, or with one that does nothing, it starts nothing', async (t) => {
-  const { directory, config, seen } = fake(t)
+test('without the helper or the program, or with one that does nothing, it starts nothing', async (t) => {
+  const { directory, config, seen } = fakeRuntime(t)
   const copy = join(directory, 'oci-sandbox-runtime')
   copyFileSync(SHIM, copy)
   chmodSync(copy, 0o755)
   const log = join(directory, 'log')
   const line = ['--config', config, '--log', log, 'create', '--bundle', join(directory, 'bundle'), 'id']
   const options = { reject: false, stdin: 'ignore', env: {}, extendEnv: false } as const
-  t.match(await execa(copy, line, options), { exitCode: 1, stdout: '', stderr: /exit code 127.*\[INTERNAL\]/ })
-  t.match(JSON.parse(readFileSync(log, 'utf8')), { level: 'error', msg: /exit code 127/ })
+  const helperless = /^oci-sandbox: the helper oci-sandbox-tracer is neither beside .*\[INTERNAL\]$/
+  t.match(await execa(copy, line, options), { exitCode: 1, stdout: '', stderr: helperless })
+  copyFileSync(TRACER, join(directory, 'oci-sandbox-tracer'))
+  t.match(await execa(copy, line, options), { exitCode: 1, stdout: '', stderr: /\(it is not there\).*\[INTERNAL\]$/ })
+  t.match(JSON.parse(readFileSync(log, 'utf8')), { level: 'error', msg: /it is not there/ })
   for (const [program, code] of [
     ['/bin/true', 0],
     ['/bin/false', 1],
@@ -276,7 +202,7 @@ test('without the program beside it, or with one that does nothing, it starts no
 })
 
 test('it does not become itself', async (t) => {
-  const { directory, config } = fake(t)
+  const { directory, config } = fakeRuntime(t)
   writeFileSync(config, JSON.stringify({ runtime: SHIM }))
   t.match(await start(['--config', config, 'state', 'id']), { exitCode: 1, stderr: /is oci-sandbox-runtime itself/ })
   symlinkSync(SHIM, join(directory, 'runc'))

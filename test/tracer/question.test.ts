@@ -1,5 +1,5 @@
 /** The question that the helper finds in a state is the one that the hook in TypeScript answers, or there is none. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -17,7 +17,7 @@ async function questionsOf(t: { teardown(handler: () => void): void }, states: r
   const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const program = join(directory, 'questions')
-  const sources = ['question.c', 'json.c', 'text.c'].map((name) => join(TRACER, name))
+  const sources = ['question.c', 'strict.c', 'json.c', 'text.c'].map((name) => join(TRACER, name))
   const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fsanitize=address,undefined']
   const main = join(import.meta.dirname, 'fixtures/questions.c')
   await execa('gcc', [...flags, '-fno-sanitize-recover=all', '-I', TRACER, '-o', program, main, ...sources])
@@ -51,7 +51,7 @@ async function questionsOf(t: { teardown(handler: () => void): void }, states: r
 function read(bytes: Buffer) {
   try {
     const state = decodeState(bytes.toString('utf8'))
-    const question = encodeQuestion({ status: state.status, annotations: decidingAnnotations(state) })
+    const question = encodeQuestion(state.status, decidingAnnotations(state.annotations))
     const latin = (text: string) => Buffer.from(text).toString('latin1')
     const waiting = state.status === 'creating' || state.status === 'created'
     return { id: latin(state.id), pid: state.pid ?? -1, waiting, question: question && latin(question) }
@@ -181,10 +181,11 @@ test('two states that differ in what decides have two questions', async (t) => {
   t.equal(new Set(found.map((one) => one?.question)).size, states.length)
 })
 
-test('annotations.h is what scripts/generate-annotations.ts writes', async (t) => {
+test('the headers are what scripts/generate-headers.ts writes', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const output = join(directory, 'annotations.h')
-  await execa(process.execPath, [join(ROOT, 'scripts/generate-annotations.ts'), output])
-  t.equal(readFileSync(join(TRACER, 'annotations.h'), 'utf8'), readFileSync(output, 'utf8'))
+  await execa(process.execPath, [join(ROOT, 'scripts/generate-headers.ts'), directory])
+  for (const name of readdirSync(directory)) {
+    t.equal(readFileSync(join(TRACER, name), 'utf8'), readFileSync(join(directory, name), 'utf8'), name)
+  }
 })
