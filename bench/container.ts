@@ -112,7 +112,13 @@ export class Workspace {
   }
 
   async #end(): Promise<void> {
-    for (const handler of this.#teardown.reverse()) await handler()
+    for (const handler of this.#teardown.reverse()) {
+      try {
+        await handler()
+      } catch (error) {
+        console.error(error) // the others are still to be done
+      }
+    }
     // A container that is left (an interrupted run) would keep its bundle busy.
     const { stdout } = spawnSync('runc', ['--root', this.#state, 'list', '--quiet'], { encoding: 'utf8' })
     for (const id of (stdout ?? '').split('\n').filter(Boolean)) {

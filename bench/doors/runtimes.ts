@@ -9,8 +9,6 @@ const PROGRAM = fixture('exit')
 const ANNOTATED: Container = { ...PROGRAM, annotations: ENFORCED }
 
 const RUNC = ['runc']
-/** What any runtime of this name is started with, and what it needs on every machine. */
-const CRUN = { before: CGROUP2, options: ['--cgroup-manager=disabled'] }
 
 const shim = ({ config }: Store) => [SHIM, '--config', config]
 
@@ -52,7 +50,7 @@ export function crunCases(ground: Ground): Case[] {
   const hooked: Container = { ...ANNOTATED, hooks: { createRuntime: [hook('enforce', store)] } }
   const whole = (runtime: readonly string[], container: Container): Measure => {
     const { id, bundle } = workspace.bundle(container)
-    const line = [...CRUN.before, ...runtime, ...CRUN.options, '--root', workspace.folder('crun')]
+    const line = [...CGROUP2, ...runtime, '--cgroup-manager=disabled', '--root', workspace.folder('crun')]
     return () => run([...line, 'run', '--bundle', bundle, id])
   }
   const base = 'crun run'
