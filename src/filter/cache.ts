@@ -3,7 +3,7 @@
  * program, in the order in which they are installed (SHA256+SHA256). A program stands in STORE/cache/SHA256.bpf: what is read is checked
  * against its name, so a torn or changed file is never used; and a program alone, of several, never is.
  */
-import { readdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { COMPILER } from '../generated/compiler.ts'
 import {
@@ -71,6 +71,7 @@ export class FilterCache {
     for (const { path, program } of stored) writeAtomic(path, program)
     const temporary = join(this.directory, `${key}.${process.pid}.tmp`)
     try {
+      rmSync(temporary, { force: true }) // left by a process that had our pid and died
       symlinkSync(sums.join('+'), temporary)
       renameSync(temporary, join(this.directory, key))
     } catch (error) {
