@@ -25,6 +25,7 @@ WASM_API := wasm/dist/index.js
 GENERATED := src/generated/compiler.ts
 
 SOURCES := package.json $(shell find src hooks -name '*.ts' -not -path 'src/generated/*')
+BINARY_SCRIPTS := scripts/build-binary scripts/order-bytecode scripts/harden-binary.ts
 SCHEMAS := $(wildcard schema/*.json)
 WASM_SOURCES := $(wildcard wasm/build wasm/exports wasm/*.c libseccomp/fetch libseccomp/pin libseccomp/patches/*)
 MAN1 := $(wildcard docs/man/*.1)
@@ -65,7 +66,7 @@ runtime-spec/source/schema/config-schema.json: runtime-spec/fetch runtime-spec/p
 $(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts runtime-spec/source/schema/config-schema.json $(wildcard src/filter/*.ts src/filter/layout/*.ts src/policy/*.ts hooks/hooks.d/*)
 	$(NODE) --disable-warning=ExperimentalWarning scripts/generate.ts
 
-dist/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts
+dist/oci-sandbox: $(GENERATED) $(SOURCES) $(BINARY_SCRIPTS)
 	scripts/build-binary $(BUN) $(NODE) $@
 
 dist/oci-sandbox-runtime: hooks/oci-sandbox-runtime
@@ -93,7 +94,7 @@ build/arm64/bun: scripts/fetch-bun-arm64 package.json $(NPM)
 	scripts/fetch-bun-arm64 $(NODE) $(@D)
 	@touch $@
 
-dist/arm64/oci-sandbox: $(GENERATED) $(SOURCES) scripts/build-binary scripts/harden-binary.ts build/arm64/bun
+dist/arm64/oci-sandbox: dist/oci-sandbox $(GENERATED) $(SOURCES) $(BINARY_SCRIPTS) build/arm64/bun
 	scripts/build-binary $(BUN) $(NODE) $@ bun-linux-arm64 build/arm64/bun
 
 dist/arm64/oci-sandbox-runtime: hooks/oci-sandbox-runtime

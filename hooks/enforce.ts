@@ -28,7 +28,7 @@ export async function enforce({ settings, state, store, decision, memory }: Hook
   const pid = initPid(state, 'enforce')
   // A run that has just ended may not be in its policy yet.
   await foldPendingRuns(store, policy)
-  const filter = await filterOf(store, policy, action, memory?.lookAtPolicy)
+  const filter = await filterOf(store, policy, action, memory?.lookAtPolicy, memory?.later)
   if (memory?.answer(question, { kind: 'enforce', policy, settings, filter }, keep)) return 0
   const code = installFilter({
     pid,

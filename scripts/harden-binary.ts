@@ -1,11 +1,14 @@
 /**
  * harden-binary FILE: takes from a Bun standalone binary the environment variables that make Bun do something else than run the program in
- * it: become Bun itself, load further code, listen for a debugger, change how it compiles C. A hook inherits its runtime's environment where
+ * it: become Bun itself, load further code, listen for a debugger, change how it compiles C, write what it knows of its bytecode to any file. A hook inherits its runtime's environment where
  * its manifest sets none. The names are overwritten in place with ones that no environment can hold (a NUL ends a variable).
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const NAMES = ['BUN_BE_BUN', 'BUN_OPTIONS', 'BUN_INSPECT', 'BUN_TCC_OPTIONS']
+const NAMES = [
+  ...['BUN_BE_BUN', 'BUN_OPTIONS', 'BUN_INSPECT', 'BUN_TCC_OPTIONS'],
+  ...['BUN_BYTECODE_ORDER_OUT', 'BUN_BYTECODE_ORDER_NAMES_OUT', 'BUN_BYTECODE_DIGEST_OUT'],
+]
 
 const [file] = process.argv.slice(2)
 if (file === undefined) throw new Error('usage: harden-binary FILE')

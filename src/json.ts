@@ -154,6 +154,46 @@ class Parser {
 
 /** Parses one JSON text. Integers beyond 2^53 - 1 come as bigint. Throws JsonError with line:column. */
 export function parseJson(text: string): Json {
+  return parsePlain(text) ?? parseStrictly(text)
+}
+
+/**
+ * What JSON.parse makes of a text, at a fraction of the time, where that is certain to be what the parser above does: there are as many
+ * members as colons behind keys, so that no key stood twice; no number is so large that it may have been another; nothing is nested deeply.
+ * Undefined where it is not certain, as where a string looks like a key, and where it is not JSON. (null is not certain, either.)
+ */
+function parsePlain(text: string): Json | undefined {
+  // Then each colon of a member stands right behind a quotation mark.
+  if (text.includes(' :') || text.includes('\n:') || text.includes('\r:') || text.includes('\t:')) return undefined
+  let value: Json
+  try {
+    value = JSON.parse(text) as Json
+  } catch {
+    return undefined
+  }
+  return countMembers([value], 0) === text.split('":').length - 1 ? value : undefined
+}
+
+/** How many members all objects in some values have together; NaN where that does not settle what they are. */
+function countMembers(values: readonly Json[], depth: number): number {
+  if (depth > MAX_DEPTH) return Number.NaN
+  let count = 0
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at] as Json
+    if (typeof value === 'number') {
+      if (!(value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER)) return Number.NaN
+    } else if (typeof value === 'object' && value !== null) {
+      if (Array.isArray(value)) count += countMembers(value, depth + 1)
+      else {
+        const members = Object.values(value)
+        count += members.length + countMembers(members, depth + 1)
+      }
+    }
+  }
+  return count
+}
+
+function parseStrictly(text: string): Json {
   const parser = new Parser(text)
   const value = parser.value()
   parser.space()

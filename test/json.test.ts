@@ -95,3 +95,45 @@ test('random texts are either parsed as JSON.parse parses them or refused by bot
   }
   t.ok(both > 500, `${both} texts were parsed by both`)
 })
+
+// JSON.parse does most of the work, where its result is certain to be the right one. Here it is compared with the strict parser, which a
+// blank before a colon brings in.
+test('documents are the same in whichever way they are parsed', async (t) => {
+  const strict = (text: string) => parseJson(`{"strict" : ${text}}`) as { strict: unknown }
+  const texts = [
+    '{"a":1,"b":{"c":[1,2,{"d":null}]}}',
+    '{"a":"\\":","b":"x\\":1"}',
+    '{"":"","\\u0000":{"":[]}}',
+    '{"10":1,"2":2,"a":3,"1":4}',
+    '{"a\\"":{"__proto__":{"b":1},"constructor":2}}',
+    '[{"a":9007199254740993},{"b":-9007199254740993},{"c":1.5e300},{"d":-0}]',
+    `${'['.repeat(99)}${']'.repeat(99)}`,
+  ]
+  for (const text of texts) {
+    const [plain, { strict: other }] = [parseJson(text), strict(text)]
+    t.strictSame(plain, other, text)
+    if (typeof plain === 'object' && plain !== null) t.strictSame(Object.keys(plain), Object.keys(other as object))
+  }
+})
+
+test('a duplicate key is found wherever it hides', async (t) => {
+  const hiding = [
+    '{"a":1,"a":2}',
+    '{"a":1,"\\u0061":2}',
+    '{"a":1, "a"\n:2}',
+    '{"__proto__":1,"__proto__":2}',
+    '{"":1,"":2}',
+  ]
+  for (const text of hiding) {
+    for (const around of [
+      text,
+      `[${text}]`,
+      `{"x":${text}}`,
+      `{"x":"\\":","y":${text}}`,
+      `{"x":[[${text}]]}`,
+      ` ${text} `,
+    ]) {
+      t.throws(() => parseJson(around), { message: /duplicate key/ }, around)
+    }
+  }
+})

@@ -166,13 +166,39 @@ static bool load_program(const char *store, const char *sum, struct filter *filt
   return true;
 }
 
-static bool load_programs(struct lines *lines, const char *store, struct decision *decision) {
+static unsigned digit(char character) {
+  return (unsigned)(character <= '9' ? character - '0' : character - 'a' + 10);
+}
+
+/* A program that was compiled for this answer, and is not in the cache yet: two digits for each of its bytes. */
+static bool take_program(const char *store, const char *digits, struct filter *filter) {
+  char path[PATH_MAX], hex[SHA256_HEX_SIZE];
+  size_t length = strspn(digits, "0123456789abcdef") / 2;
+  if (digits[2 * length] || length == 0 || length % sizeof(struct sock_filter) != 0) return false;
+  if (length > BPF_MAXINSNS * sizeof(struct sock_filter)) return false;
+  unsigned char *program = malloc(length);
+  if (!program) return false;
+  for (size_t i = 0; i < length; i++) program[i] = (unsigned char)(digit(digits[2 * i]) << 4 | digit(digits[2 * i + 1]));
+  hash(program, length, hex);
+  if (snprintf(path, sizeof path, "%s/cache/%s.bpf", store, hex) >= (int)sizeof path || !(filter->path = strdup(path))) {
+    free(program);
+    return false;
+  }
+  filter->instructions = (struct sock_filter *)program;
+  filter->length = (unsigned short)(length / sizeof(struct sock_filter));
+  return true;
+}
+
+static bool take_programs(struct lines *lines, bool fresh, const char *store, struct decision *decision) {
   char path[PATH_MAX];
-  if (snprintf(path, sizeof path, "%s/cache", store) >= (int)sizeof path || !trusted_directory(path)) return false;
-  while (lines->at < lines->end) {
-    const char *sum = next_value(lines, "filter");
-    if (!sum || decision->count == FILTERS_MAX || !load_program(store, sum, &decision->filters[decision->count])) return false;
-    decision->count++;
+  if (snprintf(path, sizeof path, "%s/cache", store) >= (int)sizeof path) return false;
+  for (bool trusted = false; lines->at < lines->end; decision->count++) {
+    struct filter *filter = &decision->filters[decision->count];
+    const char *digits = fresh ? next_value(lines, "program") : NULL;
+    const char *sum = digits ? NULL : next_value(lines, "filter");
+    if (decision->count == FILTERS_MAX) return false;
+    if (sum && !(trusted = trusted || trusted_directory(path))) return false;
+    if (digits ? !take_program(store, digits, filter) : !sum || !load_program(store, sum, filter)) return false;
   }
   return decision->count > 0;
 }
@@ -193,7 +219,7 @@ static bool take_enforce(struct lines *lines, bool fresh, struct decision *decis
   decision->policy = policy;
   decision->start_hook = next_value(lines, "start-hook");
   decision->end_hook = next_value(lines, "end-hook");
-  return (fresh || policy_stands(store, policy, identity)) && load_programs(lines, store, decision);
+  return (fresh || policy_stands(store, policy, identity)) && take_programs(lines, fresh, store, decision);
 }
 
 /* From "answer " on. */

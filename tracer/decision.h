@@ -17,7 +17,9 @@
      start-hook JSON            for who prepares a bundle: what is to be among the hooks of createRuntime
      end-hook JSON              for oci-sandbox-runtime: the last of the hooks of poststop
      filter SHA256              one or more, in the order in which they are installed
-     sum SHA256                 of all bytes before this line */
+     sum SHA256                 of all bytes before this line
+
+   In an answer `program HEX' may stand in place of a filter: its bytes, as the cache will have it. */
 #ifndef DECISION_H
 #define DECISION_H
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -70,9 +71,9 @@ static int become(const char *program, char *const *arguments, int count, char *
   return message_fail("cannot execute %s: %s", program, strerror(errno));
 }
 
-/* The answer is acted on as soon as it is whole: the program has things to put away, which need not be waited for. */
+/* The answer is acted on as soon as it is whole, while the program puts away what it has found out (asking_leave). */
 static void take_answer(const struct asking *asking, struct decision *decision) {
-  static char answer[3 * PATH_MAX], copy[sizeof answer];
+  static char answer[5 * PATH_MAX], copy[sizeof answer]; /* src/enforce/remember.ts, MAX_TOLD */
   size_t length = 0;
   ssize_t got;
   decision->kind = DECISION_UNKNOWN;
@@ -122,11 +123,16 @@ static int ask(const char *program, char *const *arguments, int count, const str
   if (child < 0) return message_fail("cannot ask %s: %s", program, strerror(errno));
   if (child == 0) _exit(become(program, arguments, count, "--answer"));
   take_answer(&asking, &decision);
-  int done = decision.kind == DECISION_UNKNOWN ? 0 : act(&decision, occasion);
+  if (decision.kind != DECISION_UNKNOWN) {
+    setpriority(PRIO_PROCESS, (id_t)child, 19);
+    int done = act(&decision, occasion);
+    setpriority(PRIO_PROCESS, (id_t)child, getpriority(PRIO_PROCESS, 0));
+    asking_leave(&asking);
+    return done;
+  }
   int status = asking_end(&asking);
   if (status < 0) return message_fail("%s was ended by a signal", program);
   if (status != 0) return status;
-  if (decision.kind != DECISION_UNKNOWN) return done;
   return message_fail("%s does not say what is to be done; install it again, unstripped", program);
 }
 

@@ -57,3 +57,9 @@ int asking_end(const struct asking *asking) {
   sigaction(SIGCHLD, &asking->ends, NULL);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+
+void asking_leave(const struct asking *asking) {
+  char rest[256];
+  while (asking_read(asking, rest, sizeof rest) > 0) continue;
+  close(asking->answers);
+}

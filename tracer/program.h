@@ -29,4 +29,7 @@ ssize_t asking_read(const struct asking *asking, char *answer, size_t size);
 /* Wait for its end. Returns its exit code, or -1 where it was ended by a signal. */
 int asking_end(const struct asking *asking);
 
+/* Wait until it has nothing more to say, and has closed its standard output: what it does after that, it need not do. */
+void asking_leave(const struct asking *asking);
+
 #endif

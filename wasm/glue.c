@@ -177,6 +177,29 @@ int glue_rule_add(scmp_filter_ctx filter, uint32_t token, int exact, uint32_t ac
 }
 
 /*
+ * Adds rules without comparisons: `syscalls` holds `count` pairs of a number, which is the given architecture's, and a priority. The filter
+ * has that architecture alone. If one of them fails, it gets none.
+ */
+int glue_rules_add(scmp_filter_ctx filter, uint32_t token, uint32_t action, const int *syscalls, unsigned int count)
+{
+  struct db_filter_col *col = filter;
+  const struct arch_def *arch = arch_def_lookup(token);
+  int rc;
+
+  if (arch == NULL || db_col_valid(col) != 0)
+    return -EINVAL;
+  rc = db_col_action_valid(col, action);
+  if (rc < 0)
+    return rc;
+  if (action == col->attr.act_default)
+    return -EACCES;
+  if (col->filter_cnt > 1)
+    return -EOPNOTSUPP;
+  arch_def_native = arch;
+  return db_col_rules_add(col, action, syscalls, count);
+}
+
+/*
  * seccomp_merge() leaves the destination's shadow (the copy to which a failing rule falls back) without the architectures
  * that it took over: a rule that fails later would drop them. An empty transaction brings the shadow up to date; should
  * memory not suffice, there is no shadow, and the next rule makes a new one.

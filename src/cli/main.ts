@@ -16,10 +16,15 @@ async function main(args: readonly string[]): Promise<number> {
   return dispatch(args)
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (cause) {
-  const error = asSandboxError(cause)
-  printError(`oci-sandbox: ${oneLine(error)} [${error.code}]\n`)
-  process.exitCode = error.code === 'USAGE' ? EXIT_USAGE : EXIT_FAILURE
-}
+// No top-level await: modules that wait would have to wait for this one, so the bundler would lay out all that they share with it in a
+// dozen chunks, each of which costs every start (scripts/build-binary).
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (cause) => {
+    const error = asSandboxError(cause)
+    printError(`oci-sandbox: ${oneLine(error)} [${error.code}]\n`)
+    process.exitCode = error.code === 'USAGE' ? EXIT_USAGE : EXIT_FAILURE
+  },
+)

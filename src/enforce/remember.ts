@@ -15,11 +15,14 @@ import type { CachedFilter } from '../filter/cache.ts'
 import { makeDirectory, removeOldest, trustedDirectory, writeAtomic } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
 import { type Identity, identityOf } from '../host/identity.ts'
-import { print } from '../host/output.ts'
+import { closeOutputs, print } from '../host/output.ts'
 import { RUN_DIRECTORY, STANDALONE, tracerPath } from '../host/paths.ts'
 
 /** When there are more than this, the older half goes. */
 const MAX_FILES = 1000
+
+/** Filters of more bytes than this are put into the cache first: the helper has no room for them in an answer (tracer/hook.c). */
+const MAX_TOLD = 4096
 
 export type Answer = {
   /** For the shim: the real runtime, as the configuration has it. */
@@ -40,8 +43,8 @@ export type Answer = {
 /** One run of the program for the helper, and what it has looked at on its way to an answer. */
 export class Memory {
   readonly #config: string
-  readonly #program = identityOf('/proc/self/exe')
-  readonly #helper = identityOf(tracerPath())
+  /** Puts a filter into the cache that is not there yet. */
+  #put: (() => void) | undefined
   /** Undefined: it is not there. */
   #configFile: Identity | undefined
   #policyFile: Identity | undefined
@@ -51,7 +54,7 @@ export class Memory {
     this.#config = config
   }
 
-  /** Undefined in Node, which no helper asks. Throws TRACER_FAILED. */
+  /** Undefined in Node, which no helper asks. */
   static begin(config = DEFAULT_CONFIG): Memory | undefined {
     return STANDALONE ? new Memory(config) : undefined
   }
@@ -64,16 +67,38 @@ export class Memory {
     this.#policyFile = identityOf(descriptor)
   }
 
+  /** What is left to do until the answer is told, or cannot be. */
+  readonly later = (put: () => void): void => {
+    this.#put = put
+  }
+
   /**
-   * Tells the helper, which goes on at once, and then keeps the answer. False where the answer cannot be told: then the work is to be done
-   * here, and nothing to be left to do (pass).
+   * Tells the helper, which goes on at once; then keeps the answer, and what it needs; then closes standard output and standard error, for
+   * which the helper waits. False where the answer cannot be told: then the work is to be done here, and nothing to be left to do (pass).
+   * Throws what putting a filter into the cache throws, where that must come first.
    */
   answer(question: string | undefined, answer: Answer, keep = true): boolean {
-    const lines = this.#linesOf(answer)
-    if (lines === undefined) return false
+    if (answer.kind === 'enforce' && bytesOf(answer.filter) > MAX_TOLD) this.#putAway()
+    const lines = this.#linesOf(answer, this.#put !== undefined)
+    if (lines === undefined) {
+      this.#putAway()
+      return false
+    }
     print(summed(lines))
-    if (keep) this.keep(question, answer)
+    try {
+      this.#putAway()
+      if (keep) this.keep(question, answer)
+    } catch {
+      // The container starts without: for the next one the filter is compiled again.
+    }
+    closeOutputs()
     return true
+  }
+
+  #putAway(): void {
+    const put = this.#put
+    this.#put = undefined
+    put?.()
   }
 
   /** Keeps an answer that has been acted on. Never throws: what is not kept is asked again. */
@@ -81,18 +106,20 @@ export class Memory {
     const lines = this.#linesOf(answer)
     const policyFile = answer.kind === 'pass' ? undefined : this.#policyFile
     if (lines === undefined || question === undefined) return
-    // A change of these could go unseen.
-    if (![this.#program, this.#helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
     // In another directory a relative path is another file.
     if (!isAbsolute(this.#config)) return
     try {
+      // Not looked at before: this program is the file that was started, whatever stands in its place now; of the helper nothing was read.
+      const [program, helper] = [identityOf('/proc/self/exe'), identityOf(tracerPath())]
+      // A change of these could go unseen.
+      if (![program, helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
       const directory = join(RUN_DIRECTORY, 'decisions')
       makeDirectory(directory, 0o700)
       for (const path of [RUN_DIRECTORY, directory]) trustedDirectory(path)
       const head = [
         'oci-sandbox decision 1',
-        `program ${this.#program.text}`,
-        `helper ${this.#helper.text}`,
+        `program ${program.text}`,
+        `helper ${helper.text}`,
         `config ${this.#config}`,
         `config-file ${this.#configFile?.text ?? '-'}`,
         `question ${Buffer.byteLength(question)}`,
@@ -106,8 +133,8 @@ export class Memory {
     }
   }
 
-  /** Undefined where lines cannot tell it. */
-  #linesOf(answer: Answer): string | undefined {
+  /** Undefined where lines cannot tell it. `whole`: with the filter itself, as the cache does not have it yet. */
+  #linesOf(answer: Answer, whole = false): string | undefined {
     const first = [`answer ${answer.kind}`, ...(answer.runtime === undefined ? [] : [`runtime ${answer.runtime}`])]
     if (/[\0\n]/.test(answer.runtime ?? '')) return undefined
     if (answer.kind === 'pass') return [...first, ''].join('\n')
@@ -123,10 +150,18 @@ export class Memory {
       `no-new-privileges ${setNoNewPrivileges ? 1 : 0}`,
       ...(startHook === undefined ? [] : [`start-hook ${startHook}`]),
       ...(endHook === undefined ? [] : [`end-hook ${endHook}`]),
-      ...filter.map(({ path }) => `filter ${basename(path, '.bpf')}`),
+      ...filter.map(({ path, program }) => (whole ? `program ${toHex(program)}` : `filter ${basename(path, '.bpf')}`)),
       '',
     ].join('\n')
   }
+}
+
+function bytesOf(filter: CachedFilter): number {
+  return filter.reduce((sum, { program }) => sum + program.length, 0)
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
 /** With the line that tells that it is whole. */

@@ -4,7 +4,7 @@
  * against its name, so a torn or changed file is never used; and a program alone, of several, never is.
  */
 import { readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { COMPILER } from '../generated/compiler.ts'
 import {
   errnoOf,
@@ -16,6 +16,9 @@ import {
   writeAtomic,
 } from '../host/files.ts'
 import { sha256 } from '../host/hash.ts'
+
+/** How the files of programs end. */
+const PROGRAM = '.bpf'
 
 /** One program of a filter, and the file that holds it. */
 export interface CachedProgram {
@@ -62,26 +65,29 @@ export class FilterCache {
     return programs
   }
 
-  /** The link comes last: it never leads to a file that is not there yet. */
-  put(key: string, programs: readonly Uint8Array[]): CachedFilter {
+  /** As these programs will be found once they are there (put). Throws STORE_UNSAFE. */
+  place(programs: readonly Uint8Array[]): CachedFilter {
+    trustedDirectory(this.directory)
+    return programs.map((program) => ({ path: this.#path(sha256(program)), program }))
+  }
+
+  /** The link comes last: it never leads to a file that is not there yet. Throws STORE_UNSAFE, STORE_FAILED. */
+  put(key: string, filter: CachedFilter): void {
     makeDirectory(this.directory, 0o755)
     trustedDirectory(this.directory)
-    const sums = programs.map((program) => sha256(program))
-    const stored = programs.map((program, index) => ({ path: this.#path(sums[index] as string), program }))
-    for (const { path, program } of stored) writeAtomic(path, program)
+    for (const { path, program } of filter) writeAtomic(path, program)
     const temporary = join(this.directory, `${key}.${process.pid}.tmp`)
     try {
       rmSync(temporary, { force: true }) // left by a process that had our pid and died
-      symlinkSync(sums.join('+'), temporary)
+      symlinkSync(filter.map(({ path }) => basename(path, PROGRAM)).join('+'), temporary)
       renameSync(temporary, join(this.directory, key))
     } catch (error) {
       throw failed(`write the cache ${this.directory}`, error)
     }
     if (readdirSync(this.directory).length > MAX_FILES) removeOldest(this.directory, MAX_FILES / 2)
-    return stored
   }
 
   #path(sum: string): string {
-    return join(this.directory, `${sum}.bpf`)
+    return join(this.directory, sum + PROGRAM)
   }
 }

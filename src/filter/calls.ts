@@ -1,10 +1,10 @@
 /** Sets of calls, by the two words that say which call it is, and how comparisons split them. */
 
 import { type Content, condition, isWhole } from './content.ts'
-import { type Diagram, Undecidable, WORD_ARCH, WORD_NUMBER } from './diagram.ts'
+import { type Diagram, Undecidable, WORD_ARCH } from './diagram.ts'
 import { intervalsOf } from './intervals.ts'
 import { JEQ, JGT, JSET } from './program.ts'
-import { type Ranges, takeOne, takeOut } from './ranges.ts'
+import { type Ranges, takeOut } from './ranges.ts'
 
 /** The largest value of seccomp_data.nr and arch. */
 export const MAX_WORD = 0xffff_ffff
@@ -19,21 +19,6 @@ export function split(calls: Calls, word: number, values: readonly number[]): Ca
   const inside = takeOut(calls[word] as Ranges, values)
   if (inside.length === 0) return undefined
   return word === WORD_ARCH ? [[...calls[0]], inside] : [inside, [...calls[1]]]
-}
-
-/** The same for the calls for which a comparison holds. */
-export function splitAt(
-  diagram: Diagram,
-  calls: Calls,
-  at: number,
-  operation: number,
-  a: Content,
-  compared: number,
-): Calls | undefined {
-  // What filters mostly consist of.
-  if (operation === JEQ && a.word === WORD_NUMBER && isWhole(a))
-    return takeOne(calls[0], compared) ? [[compared, compared], [...calls[1]]] : undefined
-  return split(calls, a.word, valuesOf(diagram, operation, a, compared, at))
 }
 
 /** The values of a word for which a comparison holds. */

@@ -89,25 +89,33 @@ function share(
   architectures: readonly ResolvedArchitecture[],
   violation: ViolationAction,
 ): Shared[] {
-  const easy = architectures.flatMap(({ name, allowed }) =>
-    [...allowed].filter(([number, rules]) => isEasy(name, number, rules)).map(([, rules]) => rules),
-  )
-  const few = easy.reduce((sum, rules) => sum + comparisons(rules), 0) <= FEW_IN_ALL
+  let easy = 0
+  for (const { name, allowed } of architectures)
+    for (const number of allowed.keys()) {
+      const rules = allowed.get(number)
+      if (rules && isEasy(name, number, rules)) easy += comparisons(rules)
+    }
+  const few = easy <= FEW_IN_ALL
   return architectures.map((architecture) => {
     const { name, allowed, known } = architecture
     const weights = weightsOf(policy, architecture)
     const domains = domainsOf(registerBits(name))
-    const installing = new Set(INSTALLING.map((call) => seccomp.resolveName(name, call)))
     const translated = new Map<number, readonly Comparison[][] | null>()
+    const named = new Map<number, number>()
     const ruled: RuledCall[] = []
-    for (const [number, rules] of [...allowed].sort(([a], [b]) => a - b)) {
-      if (isEasy(name, number, rules) && (few || rules === null)) translated.set(number, rules)
-      else {
+    for (const number of [...allowed.keys()].sort((a, b) => a - b)) {
+      const rules = allowed.get(number) ?? null
+      const weight = weights.get(number) as number
+      if (isEasy(name, number, rules) && (few || rules === null)) {
+        translated.set(number, rules)
+        named.set(number, weight)
+      } else {
+        const called = seccomp.resolveNumber(name, number)
         ruled.push({
-          label: `${name} ${seccomp.resolveNumber(name, number) ?? number}`,
+          label: `${name} ${called ?? number}`,
           number,
-          weight: weights.get(number) as number,
-          last: installing.has(number),
+          weight,
+          last: called !== undefined && INSTALLING.includes(called),
           rules: (rules ?? [[]]).map((rule) => ruleOf(rule, domains)).filter((rule) => rule !== undefined),
           domains,
         })
@@ -119,7 +127,7 @@ function share(
       end: numberSpaceEnd(name),
       // "log" lets a violation pass, so newer calls pass as well.
       known: violation === 'log' ? undefined : known,
-      named: new Map([...translated.keys()].map((number) => [number, weights.get(number) as number])),
+      named,
       ruled,
     }
     return { architecture, translated, abi }
@@ -148,9 +156,13 @@ function comparisons(rules: readonly Comparison[][] | null): number {
 
 /** The counts of an architecture's calls, by number; each has at least half of what all have on average, so that none lies very deep. */
 function weightsOf(policy: PolicyDocument, { name, allowed }: ResolvedArchitecture): Map<number, number> {
-  const counts = policy.architectures[name]?.syscalls.map(({ count = 0 }) => count) ?? []
-  const floor = Math.max(1, counts.reduce((sum, count) => sum + count, 0) / (2 * Math.max(1, counts.length)))
-  return new Map([...allowed.keys()].map((number, index) => [number, (counts[index] ?? 0) + floor]))
+  const syscalls = policy.architectures[name]?.syscalls ?? []
+  let all = 0
+  for (const { count = 0 } of syscalls) all += count
+  const floor = Math.max(1, all / (2 * Math.max(1, syscalls.length)))
+  const weights = new Map<number, number>()
+  for (const number of allowed.keys()) weights.set(number, (syscalls[weights.size]?.count ?? 0) + floor)
+  return weights
 }
 
 /** libseccomp's program. Calls that it is not told of are decided before it, or in another program. */
@@ -171,8 +183,15 @@ function translate(
         architectures: [architecture.name],
       })
       filters.push(filter)
+      const priorities = prioritiesOf(abi.named)
+      const calls: [number: number, priority: number][] = []
       for (const [number, rules] of translated) {
-        for (const rule of rules ?? [[]]) {
+        const priority = priorities.get(number) ?? 0
+        if (rules === null) {
+          calls.push([number, priority])
+          continue
+        }
+        for (const rule of rules) {
           const comparisons = rule.map(({ index, op, value, mask }) => ({
             index: index as 0,
             op: op as Exclude<typeof op, 'range'>,
@@ -181,8 +200,9 @@ function translate(
           }))
           filter.addExact({ kind: 'allow' }, number, comparisons)
         }
+        filter.priority(number, priority)
       }
-      for (const [number, priority] of priorities(abi.named)) filter.priority(number, priority)
+      filter.addCalls({ kind: 'allow' }, calls)
     }
     const [first, ...others] = filters as [Filter, ...Filter[]]
     for (const other of others) first.merge(other)
@@ -197,11 +217,11 @@ function translate(
 }
 
 /** Calls that are made often are looked at first: the rank of a call by its weight. */
-function priorities(named: ReadonlyMap<number, number>): [number, number][] {
+function prioritiesOf(named: ReadonlyMap<number, number>): Map<number, number> {
+  const weightOf = (number: number) => named.get(number) as number
   const least = Math.min(...named.values())
-  return [...named]
-    .filter(([, weight]) => weight > least)
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, MAX_PRIORITY)
-    .map(([number], rank) => [number, MAX_PRIORITY - rank])
+  const first = [...named.keys()].filter((number) => weightOf(number) > least).sort((a, b) => weightOf(b) - weightOf(a))
+  const priorities = new Map<number, number>()
+  for (const number of first.slice(0, MAX_PRIORITY)) priorities.set(number, MAX_PRIORITY - priorities.size)
+  return priorities
 }

@@ -1,5 +1,5 @@
 /** libseccomp, loaded at most once, and only where it is used: the hook's path with a cached filter never does. */
-import { load, loadSync, type Seccomp } from 'seccomp-bpf-wasm'
+import { loadSync, type Seccomp } from 'seccomp-bpf-wasm'
 import { readSeccompWasm } from '#seccomp-wasm'
 
 /** The syscalls of each architecture. */
@@ -16,9 +16,9 @@ export function seccompLibrary(): Seccomp {
   return loaded
 }
 
-/** The same, compiled by other threads while this one goes on. */
-export async function loadSeccompLibrary(): Promise<Seccomp> {
-  loaded ??= await load(readSeccompWasm())
+/** The same; `module`: readSeccompWasm(), compiled. */
+export function libraryOf(module: WebAssembly.Module): Seccomp {
+  loaded ??= loadSync(module)
   return loaded
 }
 

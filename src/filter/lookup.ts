@@ -1,4 +1,5 @@
 /** The filter of a policy: from the cache, or compiled and put there. */
+import { readSeccompWasm } from '#seccomp-wasm'
 import type { PolicyDocument } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { type CachedFilter, cacheKey, type FilterCache } from './cache.ts'
@@ -13,25 +14,27 @@ export interface PolicySource {
 
 /**
  * A filter in the cache is found by the policy's name and bytes, and got there only after these bytes were decoded and the filter was
- * proved: a hit needs neither. Throws POLICY_INVALID, POLICY_EMPTY, STORE_UNSAFE, STORE_FAILED, FILTER_*.
+ * proved: a hit needs neither. Who passes `later` gets what puts a new one there, to be called when there is time. Throws POLICY_INVALID,
+ * POLICY_EMPTY, STORE_UNSAFE, STORE_FAILED, FILTER_*.
  */
 export async function lookUpFilter(
   cache: FilterCache,
   source: PolicySource,
   action: ViolationAction,
+  later: (put: () => void) => void = (put) => put(),
 ): Promise<CachedFilter> {
   const key = cacheKey(source.text, [source.name, action])
-  return cache.get(key) ?? cache.put(key, await compileSource(source, action))
+  const known = cache.get(key)
+  if (known !== undefined) return known
+  const filter = cache.place(await compileSource(source, action))
+  later(() => cache.put(key, filter))
+  return filter
 }
 
-/**
- * Without the cache. Other threads compile libseccomp while this one loads our own compiler and decodes the policy. Throws
- * POLICY_INVALID, POLICY_EMPTY, FILTER_*.
- */
+/** Without the cache. Another thread prepares libseccomp, while this one loads our own compiler and decodes the policy. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
 export async function compileSource(source: PolicySource, action: ViolationAction): Promise<readonly Uint8Array[]> {
-  const { loadSeccompLibrary } = await import('./library.ts')
-  const library = loadSeccompLibrary()
-  const { compileFilter } = await import('./compile.ts')
+  const module = WebAssembly.compile(readSeccompWasm())
+  const { compileFilter, libraryOf } = await import('./toolchain.ts')
   const policy = source.decode()
-  return compileFilter(await library, policy, action)
+  return compileFilter(libraryOf(await module), policy, action)
 }

@@ -94,7 +94,7 @@ function assemble(cells: readonly Cell[]): Regions {
 function overlay(diagram: Diagram, newer: Regions, older: Regions): Regions {
   const result: ArchRegions[] = []
   for (const { from, to, a, b } of together(newer, older)) {
-    const ranges = [...pairs(a, b)].map((pair) => ({
+    const ranges = pairs(a, b).map((pair) => ({
       from: pair.from,
       node: pair.a === OPEN || pair.b === OPEN ? OPEN : diagram.combine(pair.a, pair.b, mostRestrictive),
     }))
@@ -115,9 +115,7 @@ export interface Difference {
 
 export function* differences(a: Regions, b: Regions): Generator<Difference> {
   for (const both of together(a, b)) {
-    for (const pair of pairs(both.a, both.b)) {
-      if (pair.a !== pair.b) yield { archFrom: both.from, archTo: both.to, ...pair }
-    }
+    for (const pair of pairs(both.a, both.b, true)) yield { archFrom: both.from, archTo: both.to, ...pair }
   }
 }
 
@@ -132,12 +130,23 @@ function* together(a: Regions, b: Regions) {
   }
 }
 
-function* pairs(a: ArchRegions, b: ArchRegions) {
-  for (let i = 0, j = 0; i < a.starts.length && j < b.starts.length; ) {
-    const from = Math.max(a.starts[i] as number, b.starts[j] as number)
-    const to = Math.min(a.starts[i + 1] ?? MAX_WORD + 1, b.starts[j + 1] ?? MAX_WORD + 1) - 1
-    if (from <= to) yield { from, to, a: a.nodes[i] as number, b: b.nodes[j] as number }
-    if ((a.starts[i + 1] ?? MAX_WORD + 1) === to + 1) i++
-    if ((b.starts[j + 1] ?? MAX_WORD + 1) === to + 1) j++
+/** Ranges of numbers with the node of either; with `differing` only those where they are not the same. */
+function pairs(
+  { starts: startsA, nodes: nodesA }: ArchRegions,
+  { starts: startsB, nodes: nodesB }: ArchRegions,
+  differing = false,
+) {
+  const result: { from: number; to: number; a: number; b: number }[] = []
+  let from = Math.max(startsA[0] as number, startsB[0] as number)
+  for (let i = 0, j = 0; i < startsA.length && j < startsB.length; ) {
+    const [a, b] = [nodesA[i] as number, nodesB[j] as number]
+    const endA = startsA[i + 1] ?? MAX_WORD + 1
+    const endB = startsB[j + 1] ?? MAX_WORD + 1
+    const end = Math.min(endA, endB)
+    if (from < end && !(differing && a === b)) result.push({ from, to: end - 1, a, b })
+    if (endA === end) i++
+    if (endB === end) j++
+    from = Math.max(from, end)
   }
+  return result
 }

@@ -1,7 +1,7 @@
 /** The registers of a filter while it is run for all calls at once (src/filter/symbolic.ts). */
 
 import { type Content, calculate, constant, wholeWord } from './content.ts'
-import { Undecidable, WORDS } from './diagram.ts'
+import { Undecidable, WORD_NUMBER, WORDS } from './diagram.ts'
 import {
   ALU,
   DATA_BYTES,
@@ -30,6 +30,8 @@ const ZERO = constant(0)
 /** As the kernel starts a filter. */
 export const START: Registers = { a: ZERO, x: ZERO, memory: Array<Content>(MEMORY_WORDS).fill(ZERO) }
 const WHOLE = Array.from({ length: WORDS }, (_, word) => wholeWord(word))
+/** The call's number, as it is loaded. */
+export const NUMBER = WHOLE[WORD_NUMBER] as Content
 
 /** What an instruction that neither jumps nor returns makes of the registers. `at` is its index, for messages. Throws Undecidable. */
 export function advance(registers: Registers, code: number, k: number, at: number): Registers {

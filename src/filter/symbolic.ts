@@ -3,12 +3,12 @@
  * comparison splits them. Where a way first compares an argument, the rest of it becomes a node of a Diagram (argument-part.ts).
  */
 import { ArgumentPart } from './argument-part.ts'
-import { type Calls, MAX_WORD, split, splitAt } from './calls.ts'
+import { type Calls, MAX_WORD, split, valuesOf } from './calls.ts'
 import { holds } from './content.ts'
-import { type Diagram, WORD_ARCH } from './diagram.ts'
-import { JA, JMP, type Program, RET_A, RET_K, X } from './program.ts'
-import type { Ranges } from './ranges.ts'
-import { advance, comparand, type Registers, returned, START } from './registers.ts'
+import { type Diagram, WORD_ARCH, WORD_NUMBER } from './diagram.ts'
+import { JA, JEQ, JMP, type Program, RET_A, RET_K, X } from './program.ts'
+import { type Ranges, takeOne } from './ranges.ts'
+import { advance, comparand, NUMBER, type Registers, returned, START } from './registers.ts'
 import { effectOf } from './returns.ts'
 
 export interface Cell {
@@ -63,6 +63,21 @@ export function cellsOf(
     } else if ((opcode & 0x07) !== JMP) {
       state.registers = advance(registers, opcode, operand, at)
       state.at = at + 1
+    } else if (opcode === JEQ && registers.a === NUMBER) {
+      // What filters mostly consist of.
+      const yes = at + 1 + (jumpTrue[at] as number)
+      state.at = at + 1 + (jumpFalse[at] as number)
+      if (takeOne(calls[WORD_NUMBER], operand)) {
+        const inside: Calls = [[operand, operand], [...calls[WORD_ARCH]]]
+        const none = calls[WORD_NUMBER].length === 0
+        if (code[yes] === RET_K) {
+          cells.push({ calls: inside, node: diagram.end(effectOf(k[yes] as number)) })
+          if (none) state = states.pop()
+        } else {
+          if (!none) states.push(state)
+          state = { at: yes, registers, calls: inside }
+        }
+      }
     } else {
       const { a } = registers
       const compared = comparand(registers, opcode, operand, at)
@@ -72,7 +87,7 @@ export function cellsOf(
       if (a.mask === 0) {
         state.at = holds(operation, a.flip, compared) ? yes : no
       } else if (a.word <= WORD_ARCH) {
-        const inside = splitAt(diagram, calls, at, operation, a, compared)
+        const inside = split(calls, a.word, valuesOf(diagram, operation, a, compared, at))
         if (inside === undefined) state.at = no
         else {
           if ((calls[a.word] as Ranges).length > 0) states.push({ at: no, registers, calls })

@@ -166,7 +166,7 @@ export class ValueSets {
   }
 }
 
-function isSingle(set: ValueSet): set is readonly number[] {
+export function isSingle(set: ValueSet): set is readonly number[] {
   return typeof set !== 'number' && set.length === 2 && set[0] === set[1]
 }
 

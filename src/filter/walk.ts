@@ -7,10 +7,10 @@
  */
 
 import { RET_ALLOW } from './actions.ts'
-import { holds } from './content.ts'
+import { holds, isWhole } from './content.ts'
 import { uncovered } from './cover.ts'
 import { Undecidable, WORD_ARCH, WORD_NUMBER, WORDS } from './diagram.ts'
-import { JA, JMP, LD_ABS, type Program, RET_A, RET_K, X } from './program.ts'
+import { JA, JEQ, JMP, LD_ABS, type Program, RET_A, RET_K, X } from './program.ts'
 import {
   advance,
   comparand,
@@ -23,7 +23,7 @@ import {
 } from './registers.ts'
 import { effectOf, mostRestrictive } from './returns.ts'
 import type { RuleBox } from './rule-boxes.ts'
-import { EMPTY, FULL, isEmpty, isFull, type ValueSet, ValueSets } from './value-set.ts'
+import { EMPTY, FULL, isEmpty, isFull, isSingle, type ValueSet, ValueSets } from './value-set.ts'
 
 /** A call, by its words (struct seccomp_data), that is treated otherwise than the rules say, and what they say. */
 export interface Shown {
@@ -93,7 +93,7 @@ export class Walk {
   /** `programs`: in the order in which they are installed. */
   constructor(programs: readonly Program[]) {
     this.#programs = programs
-    this.#meets = programs.map(meetsOf)
+    this.#meets = programs.map((program, index) => meetsOf(program, index === programs.length - 1))
     this.#conditions = programs.map(() => [])
   }
 
@@ -140,6 +140,8 @@ export class Walk {
     const words: number[] = []
     let { program, at, registers, before: answer } = start
     let left = rules
+    // Whether somebody wants to know what was needed here: whoever called, or who comes to a place where ways meet.
+    let asked = depth > 0
     let lemma: Lemma
     for (;;) {
       const { code, k, jumpTrue, jumpFalse } = this.#programs[program] as Program
@@ -156,6 +158,7 @@ export class Walk {
           break
         }
         steps.push({ place, known: [...this.#known] })
+        asked = true
       }
       if (opcode === RET_K || opcode === RET_A) {
         answer = mostRestrictive(answer, effectOf(opcode === RET_K ? operand : returned(registers, at)))
@@ -180,8 +183,18 @@ export class Walk {
           continue
         }
         const { word } = a
-        const set = this.#condition(program, at, opcode & ~X, a, compared)
         const all = this.#known[word] as ValueSet
+        if (!asked && isSingle(all) && isWhole(a)) {
+          // On the way to a call, by its architecture and number; programs of libseccomp try one number after the other.
+          const value = all[0] as number
+          this.#spend(4)
+          at = holds(opcode & ~X, value, compared) ? yes : no
+          const meets = this.#meets[program] as Uint8Array
+          while (code[at] === JEQ && meets[at] === 0)
+            at += 1 + ((k[at] === value ? jumpTrue[at] : jumpFalse[at]) as number)
+          continue
+        }
+        const set = this.#condition(program, at, opcode & ~X, a, compared)
         const inside = this.sets.both(all, set)
         const goesYes = !isEmpty(inside)
         const outside = goesYes ? this.sets.without(all, set) : all
@@ -218,7 +231,8 @@ export class Walk {
     let lemma = end
     // What nobody asks for is not worked out: before the first place where ways meet on the first way.
     const first = depth === 0 ? steps.findIndex(({ place }) => place !== undefined) : 0
-    for (let index = steps.length - 1; index >= first && index >= 0; index--) {
+    if (first === -1) return ANYTHING
+    for (let index = steps.length - 1; index >= first; index--) {
       const step = steps[index] as Step
       if (step.place !== undefined) this.#keep({ ...step.place, lemma, known: step.known })
       else if (!step.goesNo) lemma = this.#join(step.word, step.set, lemma, undefined)
@@ -354,13 +368,16 @@ function setOf({ needs }: Lemma, word: number): ValueSet {
   return FULL
 }
 
-/** 1 for each instruction that more than one other leads to, and for the first one: programs before it lead there from each end. */
-function meetsOf({ length, code, k, jumpTrue, jumpFalse }: Program): Uint8Array {
+/**
+ * 1 for each instruction that more than one other leads to, and for the first one, where `newest` is not set: programs before it lead there
+ * from each end.
+ */
+function meetsOf({ length, code, k, jumpTrue, jumpFalse }: Program, newest: boolean): Uint8Array {
   const ways = new Uint16Array(length)
   const lead = (at: number) => {
-    if (at < length) ways[at] = (ways[at] as number) + 1
+    ways[at] = (ways[at] as number) + 1
   }
-  ways[0] = 2
+  ways[0] = newest ? 1 : 2
   for (let at = 0; at < length; at++) {
     const opcode = code[at] as number
     if (opcode === RET_K || opcode === RET_A) continue
@@ -370,5 +387,9 @@ function meetsOf({ length, code, k, jumpTrue, jumpFalse }: Program): Uint8Array 
       lead(at + 1 + (jumpFalse[at] as number))
     } else lead(at + 1)
   }
-  return Uint8Array.from(ways, (many, at) => (many > 1 && code[at] !== RET_K && code[at] !== RET_A ? 1 : 0))
+  const meets = new Uint8Array(length)
+  for (let at = 0; at < length; at++) {
+    if ((ways[at] as number) > 1 && code[at] !== RET_K && code[at] !== RET_A) meets[at] = 1
+  }
+  return meets
 }

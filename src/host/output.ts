@@ -2,7 +2,7 @@
  * Writes to standard output and standard error. Not process.stdout: making that stream takes 8 ms in Bun, and what is written to a pipe
  * through it may be lost when the process ends.
  */
-import { writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { errnoOf } from './files.ts'
 
 function write(descriptor: number, text: string): void {
@@ -22,6 +22,12 @@ function write(descriptor: number, text: string): void {
 
 export function print(text: string): void {
   write(1, text)
+}
+
+/** Nothing more will be said: whoever reads either stream need not wait for our end. */
+export function closeOutputs(): void {
+  closeSync(1)
+  closeSync(2)
 }
 
 export function printError(text: string): void {

@@ -22,9 +22,12 @@ export function pendingRuns(store: Store, policy: string): string[] {
  */
 export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
-  const [{ foldRuns, settleRuns }, library] = await Promise.all([import('./fold.ts'), import('../filter/library.ts')])
+  const [{ foldRuns, settleRuns }, toolchain] = await Promise.all([
+    import('./fold.ts'),
+    import('../filter/toolchain.ts'),
+  ])
   const numberOf: SyscallNames['numberOf'] = (architecture, name) =>
-    library.seccompLibrary().resolveName(architecture, name)
+    toolchain.seccompLibrary().resolveName(architecture, name)
   await settleRuns(store, policy)
-  await foldRuns(store, policy, library.syscallTable(), { numberOf })
+  await foldRuns(store, policy, toolchain.syscallTable(), { numberOf })
 }

@@ -43,7 +43,7 @@ export function decodePolicy(text: string, source: string): PolicyDocument {
   const problems = schemaProblems(validatePolicy, value)
   if (problems !== undefined) return refuse(problems)
   const policy = value as unknown as PolicyDocument
-  const beyond = [...semanticProblems(policy)]
+  const beyond = semanticProblems(policy)
   if (beyond.length > 0) return refuse(listProblems(beyond))
   return canonicalPolicy(policy)
 }
@@ -52,10 +52,10 @@ export function decodePolicy(text: string, source: string): PolicyDocument {
 export function canonicalPolicy(policy: PolicyDocument): PolicyDocument {
   const architectures: PolicyDocument['architectures'] = {}
   for (const [name, { known, syscalls }] of architecturesOf(policy)) {
-    architectures[name] = { known, syscalls: syscalls.map(canonicalSyscall).sort(compareSyscalls) }
+    architectures[name] = { known, syscalls: sorted(syscalls.map(canonicalSyscall), compareSyscalls) }
   }
   const runs = [...policy.runs].sort((a, b) => compareText(a.started, b.started) || compareText(a.id, b.id))
-  const paths = canonicalPaths(policy.paths, earlierOf(runs))
+  const paths = policy.paths && canonicalPaths(policy.paths, earlierOf(runs))
   const imports = [...(policy.imports ?? [])].map(canonicalImport).sort(compareImports)
   return {
     version: POLICY_VERSION,
@@ -74,20 +74,27 @@ export function encodePolicy(policy: PolicyDocument): string {
   return `${pretty(canonicalPolicy(policy), '')}\n`
 }
 
+/** Key by key, and without sorting what is in order, as nearly every policy is: hooks wait for this. */
 function canonicalSyscall(syscall: AllowedSyscall): AllowedSyscall {
   const { name, number, count, since, again, via, reasons, comments, widening, learned, rules } = syscall
-  return {
-    ...(name === undefined ? { number: number as number } : { name }),
-    ...(count === undefined ? {} : { count }),
-    ...(since === undefined ? {} : { since }),
-    ...(again === undefined ? {} : { again }),
-    ...(via === undefined ? {} : { via }),
-    ...sortedLines('reasons', reasons),
-    ...sortedLines('comments', comments),
-    ...(widening === undefined ? {} : { widening }),
-    ...(learned === undefined ? {} : { learned: canonicalLearned(learned) }),
-    ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
+  const canonical: AllowedSyscall = name === undefined ? { number: number as number } : { name }
+  if (count !== undefined) canonical.count = count
+  if (since !== undefined) canonical.since = since
+  if (again !== undefined) canonical.again = again
+  if (via !== undefined) canonical.via = via
+  if (reasons !== undefined) Object.assign(canonical, sortedLines('reasons', reasons))
+  if (comments !== undefined) Object.assign(canonical, sortedLines('comments', comments))
+  if (widening !== undefined) canonical.widening = widening
+  if (learned !== undefined) canonical.learned = canonicalLearned(learned)
+  if (rules !== undefined) canonical.rules = canonicalRules(rules)
+  return canonical
+}
+
+function sorted<T>(list: T[], compare: (a: T, b: T) => number): T[] {
+  for (let at = 1; at < list.length; at++) {
+    if (compare(list[at - 1] as T, list[at] as T) > 0) return list.sort(compare)
   }
+  return list
 }
 
 function canonicalImport({ format, source, digest, date, notes }: Import): Import {
@@ -110,27 +117,39 @@ export function importKey({ date: _, ...rest }: Import): string {
 }
 
 /** What the schema cannot say. */
-function* semanticProblems(policy: PolicyDocument): Generator<string> {
+function semanticProblems(policy: PolicyDocument): string[] {
+  const problems: string[] = []
   for (const [architecture, { syscalls }] of architecturesOf(policy)) {
     const seen = new Set<string>()
-    for (const [index, syscall] of syscalls.entries()) {
-      const at = `/architectures/${architecture}/syscalls/${index}`
-      if ((syscall.name === undefined) === (syscall.number === undefined))
-        yield `${at}: expected either a name or a number`
+    for (let index = 0; index < syscalls.length; index++) {
+      const syscall = syscalls[index] as AllowedSyscall
+      const { name, number, learned, rules } = syscall
       const key = syscallKey(syscall)
-      if (seen.has(key)) yield `${at}: ${JSON.stringify(key)} stands in the list twice`
+      if (
+        (name === undefined) !== (number === undefined) &&
+        !seen.has(key) &&
+        learned === undefined &&
+        rules === undefined
+      ) {
+        seen.add(key)
+        continue
+      }
+      const at = `/architectures/${architecture}/syscalls/${index}`
+      if ((name === undefined) === (number === undefined)) problems.push(`${at}: expected either a name or a number`)
+      if (seen.has(key)) problems.push(`${at}: ${JSON.stringify(key)} stands in the list twice`)
       seen.add(key)
-      yield* learnedProblems(syscall.learned, `${at}/learned`)
-      for (const [number, rule] of (syscall.rules ?? []).entries())
-        yield* ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`)
+      problems.push(...learnedProblems(learned, `${at}/learned`))
+      for (const [number, rule] of (rules ?? []).entries())
+        problems.push(...ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`))
     }
   }
-  yield* pathProblems(policy.paths)
+  problems.push(...pathProblems(policy.paths))
   const ids = new Set(policy.runs.map(({ id }) => id))
-  if (ids.size < policy.runs.length) yield '/runs: two runs have the same id'
+  if (ids.size < policy.runs.length) problems.push('/runs: two runs have the same id')
   if (policy.complete !== policy.runs.some((run) => run.complete)) {
-    yield `/complete: is ${policy.complete}, but the runs say ${!policy.complete}`
+    problems.push(`/complete: is ${policy.complete}, but the runs say ${!policy.complete}`)
   }
+  return problems
 }
 
 function* ruleProblems(rule: Comparison[], bits: number, at: string): Generator<string> {

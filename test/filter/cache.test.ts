@@ -21,6 +21,13 @@ function newCache(t: Teardown): FilterCache {
 const KEY = cacheKey(Buffer.from('policy'), [])
 const PROGRAMS = ['first', 'second', 'third'].map((text) => Buffer.from(text))
 
+/** As they are found afterwards. */
+function put(cache: FilterCache, programs: readonly Uint8Array[]) {
+  const filter = cache.place(programs)
+  cache.put(KEY, filter)
+  return filter
+}
+
 test('what was put is found again, in its order', async (t) => {
   const cache = newCache(t)
   t.equal(cache.get(KEY), undefined)
@@ -30,7 +37,7 @@ test('what was put is found again, in its order', async (t) => {
     PROGRAMS.toReversed(),
     [PROGRAMS[0], PROGRAMS[0]] as Buffer[],
   ]) {
-    const stored = cache.put(KEY, programs)
+    const stored = put(cache, programs)
     t.same(
       stored.map(({ program }) => program),
       programs,
@@ -62,16 +69,16 @@ test('of several programs, none is used where one is missing, torn or another', 
   for (const [name, change] of Object.entries(spoil)) {
     for (const index of PROGRAMS.keys()) {
       const cache = newCache(t)
-      change(cache.put(KEY, PROGRAMS)[index]?.path as string)
+      change(put(cache, PROGRAMS)[index]?.path as string)
       t.equal(cache.get(KEY), undefined, `${name}: ${index}`)
-      t.same(cache.put(KEY, PROGRAMS), cache.get(KEY), 'and it is mended by the next compilation')
+      t.same(put(cache, PROGRAMS), cache.get(KEY), 'and it is mended by the next compilation')
     }
   }
 })
 
 test('a link that is not one of ours leads nowhere', async (t) => {
   const cache = newCache(t)
-  cache.put(KEY, PROGRAMS)
+  put(cache, PROGRAMS)
   const link = join(cache.directory, KEY)
   const [sum] = readlinkSync(link).split('+')
   for (const text of ['', '+', `${sum}+`, `+${sum}`, `${sum}+../x`, `${sum} ${sum}`, `${sum}+${'0'.repeat(63)}`]) {

@@ -10,7 +10,7 @@ import {
   load,
 } from 'seccomp-bpf-wasm'
 import { test } from 'tap'
-import { allow, deny, filterFor, seccomp } from './helpers/seccomp.ts'
+import { allow, codeOf, deny, filterFor, seccomp } from './helpers/seccomp.ts'
 import { simulate } from './helpers/simulate.ts'
 
 const { x86_64, x86, aarch64 } = architectures
@@ -251,6 +251,73 @@ test('priorities and the binary tree change the order, not the answers', async (
     t.equal(simulate(b, { nr, arch: x86_64.audit }), answer)
     t.equal(simulate(c, { nr, arch: x86_64.audit }), answer)
   }
+})
+
+test('rules for many calls make the program that single ones make', async (t) => {
+  const calls = Array.from({ length: 200 }, (_, number): [number, number] => [number, (number * 37) % 256])
+  for (const shuffled of [
+    calls,
+    [...calls].reverse(),
+    calls.toSorted(([a], [b]) => ((a * 7) % 200) - ((b * 7) % 200)),
+  ]) {
+    using many = filterFor('x86_64').addExact(allow, 500).addCalls(allow, shuffled)
+    using single = filterFor('x86_64').addExact(allow, 500)
+    for (const [number, priority] of calls) single.addExact(allow, number).priority(number, priority)
+    t.same(many.toBPF(), single.toBPF())
+    // And as after any rule, more can be added.
+    for (const filter of [many, single]) filter.addExact(allow, 300).addExact(allow, 3)
+    t.same(many.toBPF(), single.toBPF())
+  }
+})
+
+test('rules for many calls: none is added where one cannot be', async (t) => {
+  using filter = filterFor('x86_64').addExact(allow, 1)
+  const before = filter.toBPF()
+  const cases: [string, [number, number][]][] = [
+    [
+      'RANGE',
+      [
+        [0, 0],
+        [-1, 0],
+      ],
+    ],
+    [
+      'RANGE',
+      [
+        [0, 0],
+        [2, 256],
+      ],
+    ],
+    [
+      'RANGE',
+      [
+        [0, 0],
+        [1.5, 0],
+      ],
+    ],
+  ]
+  for (const [code, calls] of cases) {
+    t.equal(
+      codeOf(() => filter.addCalls(allow, calls)),
+      code,
+    )
+  }
+  t.equal(
+    codeOf(() => filter.addCalls(deny, [[0, 0]])),
+    'EACCES',
+  )
+  t.same(filter.toBPF(), before)
+  t.same(filter.addCalls(allow, []).toBPF(), before)
+  using two = filterFor('x86_64', 'x86')
+  t.equal(
+    codeOf(() => two.addCalls(allow, [[0, 0]])),
+    'EOPNOTSUPP',
+  )
+  filter.free()
+  t.equal(
+    codeOf(() => filter.addCalls(allow, [[0, 0]])),
+    'USE_AFTER_FREE',
+  )
 })
 
 test('the pseudo filter code is readable text', async (t) => {

@@ -28,7 +28,7 @@ const errno1 = 0x00050001
 
 test('every patch has its test here', async (t) => {
   const patches = readdirSync(`${root}libseccomp/patches`).map((name) => name.slice(0, 4))
-  t.same(patches.sort(), ['0001', '0002', '0003', '0004', '0005'])
+  t.same(patches.sort(), ['0001', '0002', '0003', '0004', '0005', '0006', '0007', '0008'])
 })
 
 test('0001: of two overlapping < rules the narrower one wins, in whatever order they are added', async (t) => {
@@ -75,9 +75,9 @@ test("0004: exporting reads the program's bytes only", async (t) => {
 
 test('0005: blocks spread over all buckets of the hash table', async (t) => {
   const [used = 0, longest = 0] = run('all', 'buckets').output.split(' ').map(Number)
-  // 4096 blocks in 4096 buckets: a good hash fills 1 - 1/e of them (2589).
-  t.ok(used > 2400, `${used} buckets used`)
-  t.ok(longest < 16, `at most ${longest} blocks in one`)
+  // 4096 blocks in 1024 buckets: a good hash leaves 1/e^4 of them empty (19).
+  t.ok(used > 980, `${used} buckets used`)
+  t.ok(longest < 24, `at most ${longest} blocks in one`)
   const [usedBefore = 0, longestBefore = 0] = run('without-0005', 'buckets').output.split(' ').map(Number)
   t.equal(usedBefore, 8, 'without the patch: 8 buckets')
   t.ok(longestBefore >= 512, `without the patch: ${longestBefore} blocks in one`)
@@ -87,6 +87,33 @@ test('0005: the programs stay the same, byte for byte', async (t) => {
   const [after, before] = [run('all', 'large'), run('without-0005', 'large')]
   t.ok(after.bytes.length / 8 > 500, `${after.bytes.length / 8} instructions`)
   t.same(after.bytes, before.bytes)
+})
+
+test('0006: equal action blocks are not made again and again, and the programs stay the same, byte for byte', async (t) => {
+  for (const what of ['large', 'calls']) {
+    const [after, before] = [run('all', what), run('without-0006', what)]
+    t.ok(after.bytes.length / 8 > 300, `${what}: ${after.bytes.length / 8} instructions`)
+    t.same(after.bytes, before.bytes, what)
+    if (what === 'large') continue
+    // Four hashes for each block: one block for each of 300 calls, and a few more.
+    t.ok(Number(after.report) < 4 * 310, `${after.report.trim()} hashes`)
+    t.ok(Number(before.report) >= 4 * 600, `without the patch: ${before.report.trim()} hashes`)
+  }
+})
+
+test('0007: rules that are added together make the same program, all of them or none', async (t) => {
+  const together = run('all', 'together', 1)
+  t.match(together, { status: 0, report: '' })
+  t.same(together.bytes, run('all', 'calls').bytes)
+  t.match(run('without-0007', 'together'), { status: 1, report: /^db_col_rules_add/ })
+})
+
+test('0008: names are found that were found before, and no others', async (t) => {
+  const [after, before] = [run('all', 'names').output, run('without-0008', 'names').output]
+  t.ok(after.split('\n').length > 500)
+  t.match(after, /^io_setup 206 245$/m)
+  t.match(after, /^iosetup -1$/m)
+  t.equal(after, before)
 })
 
 test('gcc and Emscripten make libseccomp export the same bytes', async (t) => {

@@ -29,6 +29,7 @@ export type Exports = {
     comparisons: number,
   ): number
   glue_rule_number(token: number): number
+  glue_rules_add(filter: number, token: number, action: number, calls: number, count: number): number
   glue_scratch(): number
   glue_start(): number
   glue_syscall_name(index: number): number
@@ -49,6 +50,8 @@ export class Library {
   #view: DataView
   #written = ''
   #decoder = new TextDecoder()
+  readonly #encoder = new TextEncoder()
+  #name: Uint8Array<ArrayBuffer> | undefined
 
   constructor(module: WebAssembly.Module) {
     const instance = this.#instantiate(module)
@@ -86,12 +89,13 @@ export class Library {
     return text
   }
 
-  /** Puts a name where glue.c's functions look for it; false: it cannot be a name (too long, or not printable ASCII). */
+  /** Puts a name where glue.c's functions look for it; false: it cannot be a name (too long, or not ASCII without an end in it). */
   putName(name: string): boolean {
-    if (name.length >= nameCapacity || !/^[!-~]+$/.test(name)) return false
-    const { view, scratch } = this
-    for (let i = 0; i < name.length; i++) view.setUint8(scratch + i, name.charCodeAt(i))
-    view.setUint8(scratch + name.length, 0)
+    if (this.#name?.buffer !== this.exports.memory.buffer)
+      this.#name = new Uint8Array(this.exports.memory.buffer, this.scratch, nameCapacity)
+    const { read, written } = this.#encoder.encodeInto(name, this.#name)
+    if (read < name.length || written !== read || written === nameCapacity || name.includes('\0')) return false
+    this.#name[written] = 0
     return true
   }
 
@@ -112,7 +116,6 @@ export class Library {
   #instantiate(module: WebAssembly.Module): WebAssembly.Instance {
     try {
       return new WebAssembly.Instance(module, {
-        env: { emscripten_notify_memory_growth: () => {} },
         wasi_snapshot_preview1: {
           // Any descriptor is the output of captured(): the module opens none itself.
           fd_write: (_fd: number, vectors: number, count: number, written: number) =>

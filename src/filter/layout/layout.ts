@@ -95,14 +95,13 @@ class Layout {
   /** The program that decides about all calls, but lets those pass that have their rules elsewhere. */
   #last(parts: readonly Part[]): Uint8Array {
     const enosys = this.#graph.return(RET_ERRNO | ENOSYS)
+    const next = this.#graph.continue
     const nodes = this.#nodes(parts)
-    const root = this.#byNumber(this.#graph.continue, ({ known, named, ruled }) => {
+    const root = this.#byNumber(next, ({ known = Number.POSITIVE_INFINITY, named, ruled }) => {
       const calls = new Map(ruled.map((call) => [call.number, nodes.get(call) ?? this.#answers.allow]))
       return {
-        borders: known === undefined ? [] : [known + 1],
-        answer: (number) =>
-          calls.get(number) ??
-          (known === undefined || number <= known || named.has(number) ? this.#graph.continue : enosys),
+        borders: known < Number.POSITIVE_INFINITY ? [known + 1] : [],
+        answer: (number) => calls.get(number) ?? (number <= known || named.has(number) ? next : enosys),
       }
     })
     return assemble(root, this.#behind)
@@ -152,10 +151,13 @@ function segmentsOf(
   const calls: [number: number, weight: number][] = [...named]
   for (const { number, weight } of ruled) calls.push([number, weight])
   const segments: { from: number; node: Node; weight: number }[] = []
+  let last: (typeof segments)[number] | undefined
   const begin = (from: number) => {
     if (from < start || from >= end) return
-    const [node, last] = [answer(from), segments.at(-1)]
-    if (last?.node !== node) segments.push({ from, node, weight: 0 })
+    const node = answer(from)
+    if (last?.node === node) return
+    last = { from, node, weight: 0 }
+    segments.push(last)
   }
   const behind = [...borders].sort((a, b) => b - a)
   const beginUpTo = (number: number) => {
@@ -165,16 +167,20 @@ function segmentsOf(
     }
   }
   begin(start)
-  for (const [number, weight] of calls.sort(([a], [b]) => a - b)) {
+  for (const call of calls.sort(byNumber)) {
+    const number = call[0]
     if (number < start || number >= end) continue
     beginUpTo(number)
     begin(number)
-    const segment = segments.at(-1) as { weight: number }
-    segment.weight += weight
+    if (last !== undefined) last.weight += call[1]
     begin(number + 1)
   }
   beginUpTo(end)
   return segments
+}
+
+function byNumber(a: readonly [number, number], b: readonly [number, number]): number {
+  return a[0] - b[0]
 }
 
 function fits(program: Uint8Array): boolean {
