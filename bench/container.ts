@@ -41,6 +41,8 @@ export class Workspace {
   readonly directory: string
   readonly #root: string
   readonly #state: string
+  readonly #teardown: (() => unknown)[] = []
+  #ended: Promise<void> | undefined
   #count = 0
 
   constructor() {
@@ -50,6 +52,11 @@ export class Workspace {
     this.#state = join(this.directory, 'runc')
     for (const name of ['usr', 'etc', 'bench', 'tree', 'proc', 'dev', 'tmp']) mkdirSync(join(this.#root, name))
     for (const name of ['bin', 'lib', 'lib32', 'lib64', 'sbin']) symlinkSync(`usr/${name}`, join(this.#root, name))
+  }
+
+  /** Has something done at the end; what came last is done first. */
+  teardown(handler: () => unknown): void {
+    this.#teardown.push(handler)
   }
 
   /** Where the containers' root file system is. */
@@ -98,7 +105,20 @@ export class Workspace {
     }
   }
 
-  [Symbol.dispose](): void {
+  /** Once, also where a signal and the end of the benchmarks ask for it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#ended ??= this.#end()
+    return this.#ended
+  }
+
+  async #end(): Promise<void> {
+    for (const handler of this.#teardown.reverse()) {
+      try {
+        await handler()
+      } catch (error) {
+        console.error(error) // the others are still to be done
+      }
+    }
     // A container that is left (an interrupted run) would keep its bundle busy.
     const { stdout } = spawnSync('runc', ['--root', this.#state, 'list', '--quiet'], { encoding: 'utf8' })
     for (const id of (stdout ?? '').split('\n').filter(Boolean)) {

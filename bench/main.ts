@@ -60,10 +60,10 @@ async function main(): Promise<void> {
     return
   }
   const names = positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals
-  using workspace = new Workspace()
+  await using workspace = new Workspace()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      workspace[Symbol.dispose]()
+    process.once(signal, async () => {
+      await workspace[Symbol.asyncDispose]()
       process.exit(128 + constants.signals[signal])
     })
   }

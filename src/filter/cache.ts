@@ -3,7 +3,7 @@
  * program, in the order in which they are installed (SHA256+SHA256). A program stands in STORE/cache/SHA256.bpf: what is read is checked
  * against its name, so a torn or changed file is never used; and a program alone, of several, never is.
  */
-import { readdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { COMPILER } from '../generated/compiler.ts'
 import {
@@ -78,6 +78,7 @@ export class FilterCache {
     for (const { path, program } of filter) writeAtomic(path, program)
     const temporary = join(this.directory, `${key}.${process.pid}.tmp`)
     try {
+      rmSync(temporary, { force: true }) // left by a process that had our pid and died
       symlinkSync(filter.map(({ path }) => basename(path, PROGRAM)).join('+'), temporary)
       renameSync(temporary, join(this.directory, key))
     } catch (error) {

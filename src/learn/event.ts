@@ -79,9 +79,13 @@ function isHello({
   )
 }
 
-function isFinish({ ended, exit, complete, reason, calls, distinct, tasks, lost }: Event): boolean {
+function isFinish(event: Event): boolean {
+  const { ended, backend, counts, otherFilters, exit, complete, reason, calls, distinct, tasks, lost } = event
   return (
     isTime(ended) &&
+    (backend === undefined || BACKENDS.some((known) => known === backend)) &&
+    (counts === undefined || counts === 'exact' || counts === 'at-least') &&
+    (otherFilters === undefined || typeof otherFilters === 'boolean') &&
     isExit(exit) &&
     typeof complete === 'boolean' &&
     isText(reason, 128) &&

@@ -1,9 +1,9 @@
 /** The path that Kubernetes takes: containerd's CRI plugin with a runtime handler of ours, pod and container annotations. */
 import { test } from 'tap'
 import { policyNameOfImage } from '../../src/policy/name.ts'
-import { Containerd } from '../lib/containerd.ts'
-import { Cri } from '../lib/cri.ts'
-import { IMAGE } from '../lib/image.ts'
+import { Containerd } from '../engines/containerd.ts'
+import { Cri } from '../engines/cri.ts'
+import { IMAGE } from '../engines/image.ts'
 import { needs } from '../lib/needs.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 

@@ -1,6 +1,6 @@
 /** containerd's own client, with the shim as its runtime. */
 import { test } from 'tap'
-import { Containerd } from '../lib/containerd.ts'
+import { Containerd } from '../engines/containerd.ts'
 import { needs } from '../lib/needs.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 

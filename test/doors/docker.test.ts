@@ -1,8 +1,8 @@
 /** Docker with the shim among its runtimes, one for each mode: engines before 24 have no annotations. */
 import { test } from 'tap'
 import { policyNameOfImage } from '../../src/policy/name.ts'
-import { Docker } from '../lib/docker.ts'
-import { IMAGE } from '../lib/image.ts'
+import { Docker } from '../engines/docker.ts'
+import { IMAGE } from '../engines/image.ts'
 import { needs } from '../lib/needs.ts'
 import { Sandbox } from '../lib/sandbox.ts'
 

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import { Docker } from '../lib/docker.ts'
+import { Docker } from '../engines/docker.ts'
 import { needs } from '../lib/needs.ts'
 import { container, podman } from '../lib/podman.ts'
 import { type Result, Sandbox } from '../lib/sandbox.ts'

@@ -3,7 +3,7 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { type Test, test } from 'tap'
-import { CGROUP2 } from '../lib/crun.ts'
+import { CGROUP2 } from '../engines/crun.ts'
 import { needs } from '../lib/needs.ts'
 import { annotated, container, podman } from '../lib/podman.ts'
 import { OCI_SANDBOX, type Result, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'

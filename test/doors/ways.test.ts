@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
-import { CGROUP2 } from '../lib/crun.ts'
+import { CGROUP2 } from '../engines/crun.ts'
 import { needs } from '../lib/needs.ts'
 import { type Container, resultOf, Sandbox, SHIM } from '../lib/sandbox.ts'
 

@@ -50,6 +50,16 @@ test('what was put is found again, in its order', async (t) => {
   )
 })
 
+test('what a process that had our pid left when it was killed does not matter', async (t) => {
+  const cache = newCache(t)
+  put(cache, PROGRAMS.slice(0, 1))
+  for (const name of readdirSync(cache.directory))
+    symlinkSync('left', join(cache.directory, `${name}.${process.pid}.tmp`))
+  const stored = put(cache, PROGRAMS)
+  t.same(cache.get(KEY), stored)
+  t.same(readdirSync(cache.directory).length, 1 + PROGRAMS.length, 'and it is gone')
+})
+
 test('of several programs, none is used where one is missing, torn or another', async (t) => {
   const spoil: Record<string, (path: string) => void> = {
     missing: (path) => rmSync(path),

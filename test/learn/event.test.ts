@@ -22,7 +22,12 @@ test('every line that the tracer writes is sound', async (t) => {
 })
 
 test('a line that is JSON and yet not what the tracer writes is damage, and not in the trace', async (t) => {
-  const [hello, , exec] = corpus('stream/names.ndjson').split('\n')
+  const [hello = '', , exec] = corpus('stream/names.ndjson').split('\n')
+  const finish = corpus('stream/paths.ndjson').trimEnd().split('\n').at(-1) ?? ''
+  const changed = (line: string, from: string, to: string) => {
+    t.ok(line.includes(from), `${from} in ${line}`)
+    return line.replace(from, to)
+  }
   const lines = [
     '{"event":"seen","arch":"vax","nr":1}',
     '{"event":"seen","arch":"x86_64","nr":1.5}',
@@ -45,7 +50,10 @@ test('a line that is JSON and yet not what the tracer writes is damage, and not 
     '{"event":"endpoint","kind":"bind","family":"unix","path":"/a"}',
     '{"event":"execute"}',
     '{"event":"paths","left":-1,"unreadable":0,"long":0,"folded":0}',
-    hello?.replace('"backend":"ptrace-syscall"', '"backend":"magic"') ?? '',
+    changed(hello, '"backend":"ptrace-syscall"', '"backend":"magic"'),
+    changed(finish, '"backend":"ptrace-syscall"', '"backend":"magic"'),
+    changed(finish, '"counts":"exact"', '"counts":"some"'),
+    changed(finish, '"otherFilters":false', '"otherFilters":1'),
   ]
   for (const line of lines) {
     const trace = decodeStream(`${hello}\n${exec}\n${line}\n`)

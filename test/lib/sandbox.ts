@@ -19,8 +19,12 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
-import { unmountBelow } from './mounts.ts'
+import { unmountBelow } from '../engines/mounts.ts'
+import type { Teardown } from '../engines/place.ts'
+import { type Result, resultOf } from '../engines/result.ts'
 import { settled } from './processes.ts'
+
+export { type Result, resultOf }
 
 const ROOT = join(import.meta.dirname, '../..')
 export const OCI_SANDBOX = join(ROOT, 'dist/oci-sandbox')
@@ -63,12 +67,6 @@ export interface Container {
   readonly env?: readonly string[]
 }
 
-export interface Result {
-  readonly exitCode: number | undefined
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** The records of decisions that were made with a configuration. */
 export function rememberedWith(config: string): string[] {
   const directory = '/run/oci-sandbox/decisions'
@@ -82,10 +80,6 @@ export function rememberedWith(config: string): string[] {
         return false
       }
     })
-}
-
-interface Teardown {
-  teardown(handler: () => unknown): void
 }
 
 /** One host: a store, a configuration, a state directory of runc. Everything is removed when the test ends. */
@@ -272,19 +266,6 @@ export class Sandbox {
     const lines = readFileSync(join(this.store, 'journal.ndjson'), 'utf8').trimEnd().split('\n')
     return lines.map((line) => JSON.parse(line))
   }
-}
-
-/** Of all that execa says, what a test compares. */
-export function resultOf({
-  exitCode,
-  stdout,
-  stderr,
-}: {
-  exitCode?: number
-  stdout?: unknown
-  stderr?: unknown
-}): Result {
-  return { exitCode, stdout: String(stdout), stderr: String(stderr) }
 }
 
 /** The names that a policy allows on x86-64. */

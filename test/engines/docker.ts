@@ -1,14 +1,11 @@
-/** dockerd with everything of its own below a test's directory, and the image of image.ts in it. */
+/** dockerd with everything of its own below a directory, and the image of image.ts in it. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { startDaemon } from './daemon.ts'
 import { IMAGE, imageLayer } from './image.ts'
-import { type Result, resultOf, type Sandbox } from './sandbox.ts'
-
-interface Teardown {
-  teardown(handler: () => unknown): void
-}
+import type { Place, Teardown } from './place.ts'
+import { type Result, resultOf } from './result.ts'
 
 /** As in daemon.json. */
 export type DockerRuntimes = Readonly<Record<string, { path: string; runtimeArgs?: readonly string[] }>>
@@ -22,8 +19,8 @@ export class Docker {
     this.#tmp = tmp
   }
 
-  static async start(t: Teardown, sandbox: Sandbox, runtimes: DockerRuntimes): Promise<Docker> {
-    const directory = join(sandbox.directory, 'docker')
+  static async start(t: Teardown, place: Place, runtimes: DockerRuntimes): Promise<Docker> {
+    const directory = join(place.directory, 'docker')
     mkdirSync(directory)
     const config = join(directory, 'daemon.json')
     const settings = {
@@ -37,7 +34,7 @@ export class Docker {
       runtimes,
     }
     writeFileSync(config, JSON.stringify(settings))
-    const docker = new Docker(settings.hosts[0] as string, sandbox.tmp)
+    const docker = new Docker(settings.hosts[0] as string, place.tmp)
     await startDaemon(t, {
       command: 'dockerd',
       args: ['--config-file', config],
@@ -56,9 +53,14 @@ export class Docker {
     return resultOf(await execa('docker', this.#args(...args), { reject: false, stdin: 'ignore', timeout: 60_000 }))
   }
 
-  /** docker run of the image with a runtime, with the sandbox's /tmp; `options` before the image. */
+  /** docker run of the image with a runtime, with the /tmp of the place; `options` before the image. */
   async run(runtime: string, options: readonly string[], ...command: string[]): Promise<Result> {
     return await this.docker('run', ...this.#container(runtime, options, command))
+  }
+
+  /** The command line of the same. */
+  line(runtime: string, options: readonly string[], ...command: string[]): string[] {
+    return ['docker', ...this.#args('run', ...this.#container(runtime, options, command))]
   }
 
   /** docker create of the same; returns the container's id. */

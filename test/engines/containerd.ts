@@ -1,26 +1,31 @@
-/** containerd with everything of its own below a test's directory, and the image of image.ts in it. */
+/** containerd with everything of its own below a directory, and the image of image.ts in it. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { startDaemon } from './daemon.ts'
 import { IMAGE, imageArchive } from './image.ts'
-import { type Result, resultOf, type Sandbox } from './sandbox.ts'
-
-interface Teardown {
-  teardown(handler: () => unknown): void
-}
+import type { Place, Teardown } from './place.ts'
+import { type Result, resultOf } from './result.ts'
 
 /** The namespace where the CRI plugin looks for images and containers. */
 const NAMESPACE = 'k8s.io'
 
+/** What the runtime handlers start. */
+interface Runtimes {
+  readonly 'oci-sandbox': string
+  readonly runc: string
+}
+
+type Annotations = Readonly<Record<string, string>>
+
 export class Containerd {
   readonly directory: string
-  readonly #runtime: string
+  readonly #runtimes: Runtimes
   readonly #tmp: string
 
-  private constructor(directory: string, runtime: string, tmp: string) {
+  private constructor(directory: string, runtimes: Runtimes, tmp: string) {
     this.directory = directory
-    this.#runtime = runtime
+    this.#runtimes = runtimes
     this.#tmp = tmp
   }
 
@@ -28,11 +33,11 @@ export class Containerd {
     return join(this.directory, 'containerd.sock')
   }
 
-  /** `runtime`: the absolute path of what is started in runc's place. */
-  static async start(t: Teardown, sandbox: Sandbox, runtime: string): Promise<Containerd> {
-    const directory = join(sandbox.directory, 'containerd')
+  /** `runtime`: the absolute path of what is started in runc's place by the handler `oci-sandbox`, and `runc` by that of this name. */
+  static async start(t: Teardown, place: Place, runtime: string, runc = 'runc'): Promise<Containerd> {
+    const directory = join(place.directory, 'containerd')
     mkdirSync(directory)
-    const containerd = new Containerd(directory, runtime, sandbox.tmp)
+    const containerd = new Containerd(directory, { 'oci-sandbox': runtime, runc }, place.tmp)
     const config = join(directory, 'config.toml')
     writeFileSync(config, containerd.#config())
     await startDaemon(t, {
@@ -73,12 +78,14 @@ ${cri}.containerd]
   snapshotter = "native"
 ${cri}.containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
+${cri}.containerd.runtimes.runc.options]
+  BinaryName = "${this.#runtimes.runc}"
 ${cri}.containerd.runtimes.oci-sandbox]
   runtime_type = "io.containerd.runc.v2"
   pod_annotations = ["io.sandbox.*"]
   container_annotations = ["io.sandbox.*"]
 ${cri}.containerd.runtimes.oci-sandbox.options]
-  BinaryName = "${this.#runtime}"
+  BinaryName = "${this.#runtimes['oci-sandbox']}"
 `
   }
 
@@ -86,11 +93,21 @@ ${cri}.containerd.runtimes.oci-sandbox.options]
     return resultOf(await execa('ctr', this.#args(...args), { reject: false, stdin: 'ignore', timeout: 60_000 }))
   }
 
-  /** ctr run --rm of the image, through the runtime, with the sandbox's /tmp. `id` must be new on this machine: engines share runc's state. */
-  async run(id: string, annotations: Readonly<Record<string, string>>, ...command: string[]): Promise<Result> {
+  /** ctr run --rm of the image, through our runtime. */
+  async run(id: string, annotations: Annotations, ...command: string[]): Promise<Result> {
+    return await this.ctr(...this.#run('oci-sandbox', id, annotations, command))
+  }
+
+  /** The command line of the same, with the runtime of a handler. */
+  line(handler: keyof Runtimes, id: string, annotations: Annotations, ...command: string[]): string[] {
+    return ['ctr', ...this.#args(...this.#run(handler, id, annotations, command))]
+  }
+
+  /** With the /tmp of the place. `id` must be new on this machine: engines share runc's state. */
+  #run(handler: keyof Runtimes, id: string, annotations: Annotations, command: readonly string[]): string[] {
     const options = Object.entries(annotations).flatMap(([key, value]) => ['--annotation', `${key}=${value}`])
     const mount = ['--mount', `type=bind,src=${this.#tmp},dst=/tmp,options=rbind:rw`]
-    const fixed = ['--rm', '--snapshotter', 'native', '--runc-binary', this.#runtime, ...mount]
-    return await this.ctr('run', ...fixed, ...options, IMAGE, id, ...command)
+    const fixed = ['--rm', '--snapshotter', 'native', '--runc-binary', this.#runtimes[handler], ...mount]
+    return ['run', ...fixed, ...options, IMAGE, id, ...command]
   }
 }

@@ -1,4 +1,4 @@
-/** Mounts that a killed engine or runtime leaves below a test's directory. */
+/** Mounts that a killed engine or runtime leaves below a directory. */
 import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
 

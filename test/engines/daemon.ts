@@ -1,12 +1,9 @@
-/** Daemons of container engines, started by a test in a directory of its own, and ended with all that they left. */
+/** Daemons of container engines, each in a directory of its own, and ended with all that they left. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { unmountBelow } from './mounts.ts'
-
-interface Teardown {
-  teardown(handler: () => unknown): void
-}
+import type { Teardown } from './place.ts'
 
 /** Longer than any start here takes (Docker's is 2 s on a loaded machine). ms. */
 const PATIENCE = 60_000
@@ -20,7 +17,7 @@ export interface DaemonOptions {
   readonly ask: () => Promise<unknown>
 }
 
-/** Starts a daemon and returns when it answers. When the test ends, it, its processes and its mounts are gone. */
+/** Starts a daemon and returns when it answers. At the end it, its processes and its mounts are gone. */
 export async function startDaemon(t: Teardown, { command, args, directory, ask }: DaemonOptions): Promise<void> {
   const log = `${directory}/${command}.log`
   const output = openSync(log, 'a')
