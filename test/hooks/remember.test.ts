@@ -393,7 +393,6 @@ test('other programs than those that decided do not repeat it', LONG, async (t) 
       (digits) => [`the program ${digits}`, sum(enforced(`program ${digits}\n`)), silent] as const,
     ),
     ['17 programs', sum(enforced('program 060000000000ff7f\n'.repeat(17))), silent],
-    ['a program of too many instructions', sum(enforced(`program ${'060000000000ff7f'.repeat(4097)}\n`)), silent],
     [
       'a program that the kernel does not take',
       sum(enforced('program ffff000000000000\n')),
