@@ -47,6 +47,7 @@ export class ValueSets {
   /** The values whose bits of a mask are these. */
   masked(mask: number, bits: number): ValueSet {
     if ((bits & ~mask) !== 0) return EMPTY
+    if (mask === 0) return FULL
     return this.comparing(JEQ, { word: WORD, shift: 0, mask: mask >>> 0, flip: 0 }, bits >>> 0)
   }
 

@@ -140,14 +140,14 @@ export class Walk {
     const words: number[] = []
     let { program, at, registers, before: answer } = start
     let left = rules
-    // Whether somebody wants to know what was needed here: whoever called, or who comes to a place where ways meet.
-    let asked = depth > 0
     let lemma: Lemma
     for (;;) {
       const { code, k, jumpTrue, jumpFalse } = this.#programs[program] as Program
       const opcode = code[at] as number
       const operand = k[at] as number
-      if ((this.#meets[program] as Uint8Array)[at] === 1) {
+      // As long as the way has not parted nobody else comes here, and nobody asks what was needed.
+      const alone = depth === 0 && words.length === 0
+      if (!alone && (this.#meets[program] as Uint8Array)[at] === 1) {
         // What is loaded over does not tell ways apart.
         if (opcode === LD_ABS) registers = withoutAccumulator(registers)
         const place = { program, at, registers, before: answer }
@@ -158,7 +158,6 @@ export class Walk {
           break
         }
         steps.push({ place, known: [...this.#known] })
-        asked = true
       }
       if (opcode === RET_K || opcode === RET_A) {
         answer = mostRestrictive(answer, effectOf(opcode === RET_K ? operand : returned(registers, at)))
@@ -184,14 +183,12 @@ export class Walk {
         }
         const { word } = a
         const all = this.#known[word] as ValueSet
-        if (!asked && isSingle(all) && isWhole(a)) {
+        if (alone && isSingle(all) && isWhole(a)) {
           // On the way to a call, by its architecture and number; programs of libseccomp try one number after the other.
           const value = all[0] as number
           this.#spend(4)
           at = holds(opcode & ~X, value, compared) ? yes : no
-          const meets = this.#meets[program] as Uint8Array
-          while (code[at] === JEQ && meets[at] === 0)
-            at += 1 + ((k[at] === value ? jumpTrue[at] : jumpFalse[at]) as number)
+          while (code[at] === JEQ) at += 1 + ((k[at] === value ? jumpTrue[at] : jumpFalse[at]) as number)
           continue
         }
         const set = this.#condition(program, at, opcode & ~X, a, compared)

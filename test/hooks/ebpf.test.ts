@@ -73,8 +73,10 @@ test('what the hook leaves behind in poststop keeps nothing of its own, and may 
   try {
     running.stdin.end()
     t.match(resultOf(await running), { exitCode: 0 })
-    const settling = processWithAll('hook', 'settle', sandbox.config)
-    if (settling === undefined) throw new Error('nothing was left behind')
+    // Its command line can be seen a moment after its start.
+    const find = () => processWithAll('hook', 'settle', sandbox.config)
+    await until('what the hook left is there', () => find() !== undefined)
+    const settling = find() as number
     for (const number of [0, 1, 2]) t.equal(readlinkSync(`/proc/${settling}/fd/${number}`), '/dev/null')
     t.equal(readFileSync(`/proc/${settling}/environ`, 'utf8'), '')
     t.equal(readlinkSync(`/proc/${settling}/cwd`), '/')

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -124,9 +123,7 @@ static int ask(const char *program, char *const *arguments, int count, const str
   if (child == 0) _exit(become(program, arguments, count, "--answer"));
   take_answer(&asking, &decision);
   if (decision.kind != DECISION_UNKNOWN) {
-    setpriority(PRIO_PROCESS, (id_t)child, 19);
     int done = act(&decision, occasion);
-    setpriority(PRIO_PROCESS, (id_t)child, getpriority(PRIO_PROCESS, 0));
     asking_leave(&asking);
     return done;
   }
