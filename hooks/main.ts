@@ -82,7 +82,7 @@ function parse(args: readonly string[]): {
       config = args[++index]
       if (config === undefined) throw usage('--config: expected a file')
     } else if (argument.startsWith('--config=')) config = argument.slice('--config='.length)
-    // From the helper (tracer/hook.c), which does what it is answered.
+    // From the helper (tracer/repeat/hook.c), which does what it is answered.
     else if (argument === '--answer') answer = true
     else if (argument.startsWith('-')) throw usage(`unknown option ${argument}`)
     else names.push(argument)

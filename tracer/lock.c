@@ -1,8 +1,8 @@
 /* lock: hold an exclusive lock on a file for a program that cannot call flock(2) itself. */
+#include "base/message.h"
+#include "base/options.h"
 #include "commands.h"
-#include "message.h"
-#include "options.h"
-#include "wait.h"
+#include "ptrace/wait.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* oci-sandbox-tracer: learns and enforces a container's system calls from outside. See README.md. */
+#include "base/message.h"
+#include "base/options.h"
 #include "commands.h"
-#include "message.h"
-#include "options.h"
 
 #include <string.h>
 

@@ -1,13 +1,13 @@
 /* probe: what this kernel and this process allow, found out by trying it on children that exist for nothing else. */
+#include "base/message.h"
+#include "base/options.h"
+#include "base/procfs.h"
+#include "base/text.h"
 #include "commands.h"
-#include "ebpf.h"
-#include "enforce.h"
-#include "implant.h"
-#include "message.h"
-#include "options.h"
-#include "procfs.h"
-#include "seize.h"
-#include "text.h"
+#include "ebpf/ebpf.h"
+#include "enforce/enforce.h"
+#include "ptrace/implant.h"
+#include "ptrace/seize.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /**
- * Answers for the helper, which acts on them (tracer/hook.c, precreate.c, shim.c): told where it has asked, and kept, so that it need not ask
- * again (tracer/decision.h has the format):
+ * Answers for the helper, which acts on them (tracer/repeat/hook.c, precreate.c, shim.c): told where it has asked, and kept, so that it need not ask
+ * again (tracer/repeat/decision.h has the format):
  *
  *   RUN_DIRECTORY/decisions/SHA256   of the host configuration's path, a NUL, and the question (src/oci/question.ts)
  *
@@ -21,7 +21,7 @@ import { RUN_DIRECTORY, STANDALONE, tracerPath } from '../host/paths.ts'
 /** When there are more than this, the older half goes. */
 const MAX_FILES = 1000
 
-/** Filters of more bytes than this are put into the cache first: the helper has no room for them in an answer (tracer/hook.c). */
+/** Filters of more bytes than this are put into the cache first: the helper has no room for them in an answer (tracer/repeat/hook.c). */
 const MAX_TOLD = 4096
 
 export type Answer = {

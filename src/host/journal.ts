@@ -13,7 +13,7 @@ export function journalPath(store: string): string {
 const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** Graver than info; every other event is info. The same levels as in tracer/journal.c. */
+/** Graver than info; every other event is info. The same levels as in tracer/base/journal.c. */
 const LEVELS: Readonly<Record<string, LogLevel>> = {
   refused: 'error',
   failed: 'error',

@@ -6,7 +6,7 @@ import { syscallKey } from '../policy/syscalls.ts'
 import { numberInFilters } from './run.ts'
 import type { KnownCalls } from './stream.ts'
 
-/** The tracer watches larger numbers always (ALLOW_NUMBERS, tracer/allow.h). */
+/** The tracer watches larger numbers always (ALLOW_NUMBERS, tracer/filters/allow.h). */
 const NUMBERS = 1024
 
 /**

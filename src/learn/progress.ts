@@ -1,8 +1,8 @@
-/** How far a run that goes on has come, as its tracer shows it (tracer/live.h). */
+/** How far a run that goes on has come, as its tracer shows it (tracer/learn/live.h). */
 import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import type { Hello } from './stream.ts'
 
-/** LIVE_NAME of tracer/live.h, as /proc shows a memfd (proc(5), fd). */
+/** LIVE_NAME of tracer/learn/live.h, as /proc shows a memfd (proc(5), fd). */
 const LINK = '/memfd:oci-sandbox-live (deleted)'
 /** struct live: four numbers of 64 bits. */
 const SIZE = 32

@@ -1,7 +1,7 @@
 /**
  * What is asked about a container: the part of what is known of it that a decision may depend on. Whoever decides is given nothing else, so
  * that a question that has been answered once has the same answer again (src/enforce/remember.ts). The helper works out the same text from the
- * same state or configuration (tracer/question.c), with the keys that scripts/generate-headers.ts writes down for it.
+ * same state or configuration (tracer/repeat/question.c), with the keys that scripts/generate-headers.ts writes down for it.
  */
 import { PREFIX } from './annotations.ts'
 import { IMAGE_KEYS } from './image.ts'
@@ -21,7 +21,7 @@ export function decidingAnnotations(annotations: Annotations): Record<string, st
   )
 }
 
-/** More than any manager writes; tracer/question.h has the same. Bytes. */
+/** More than any manager writes; tracer/repeat/question.h has the same. Bytes. */
 const MAX_SIZE = 16_000
 
 /** What the helper reads in another way, if at all: then there is no question that both know. */

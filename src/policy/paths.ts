@@ -9,7 +9,7 @@ export const OUTCOMES = ['ok', 'failed', 'started'] as const
 export type Access = (typeof ACCESSES)[number]
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** Those of tracer/facts.c. */
+/** Those of tracer/learn/facts.c. */
 const FILES: TreeLimits = { names: 128, below: [4096, 2048, 1024, 512, 256] }
 const ENDPOINTS: TreeLimits = { names: 32, below: [Number.POSITIVE_INFINITY, 128, 64] }
 const PROGRAMS: TreeLimits = { names: 32, below: [512, 256, 128, 64] }

@@ -49,7 +49,7 @@ export function doubtVersion(path: string, name = 'oci-sandbox'): Doubt | undefi
   return { state: 'problem', found, remedy: REINSTALL }
 }
 
-/** What becomes of the helper's questions: where it looks for the program (tracer/hook.c), that must be there. */
+/** What becomes of the helper's questions: where it looks for the program (tracer/repeat/hook.c), that must be there. */
 export function doubtAsked(helper: string): Doubt | undefined {
   const home = dirname(realpathSync(helper))
   const places = [join(home, 'oci-sandbox'), join(home, '../../bin/oci-sandbox')]

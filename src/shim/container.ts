@@ -48,7 +48,7 @@ export function directoryOf({ id, root }: Place): string {
 
 const KEY_SIZE = 32
 
-/** A text about a container's directory as one about any container's: the helper puts another one's in (tracer/container.h). */
+/** A text about a container's directory as one about any container's: the helper puts another one's in (tracer/repeat/container.h). */
 export function forAnyContainer(text: string, directory: string): string {
   return text.replaceAll(basename(directory), '0'.repeat(KEY_SIZE))
 }

@@ -1,5 +1,5 @@
 /**
- * oci-sandbox shim: what the helper asks that oci-sandbox-runtime is (tracer/shim.c), before it becomes the real runtime. Standard output is
+ * oci-sandbox shim: what the helper asks that oci-sandbox-runtime is (tracer/repeat/shim.c), before it becomes the real runtime. Standard output is
  * the plan for it and nothing else; with an error there is none, and the runtime is not started.
  */
 import { resolve } from 'node:path'

@@ -1,6 +1,6 @@
 /**
  * The options that may stand before an OCI runtime's subcommand, in this one table: the helper reads the command line with what is generated
- * from it (scripts/generate-headers.ts, tracer/shim_line.c), and the shim the same one.
+ * from it (scripts/generate-headers.ts, tracer/repeat/shim_line.c), and the shim the same one.
  */
 import { SandboxError } from '../errors.ts'
 import { ACTIONS, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'

@@ -1,4 +1,4 @@
-/** The real runtime; tracer/shim.c finds it in the same way. */
+/** The real runtime; tracer/repeat/shim.c finds it in the same way. */
 import { accessSync, constants, realpathSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { SandboxError } from '../errors.ts'

@@ -15,13 +15,13 @@ const TRACER = join(ROOT, 'tracer')
 const ROUNDS = process.env.TEST_ALL ? 40_000 : 4000
 const MODE = 'io.sandbox.mode'
 
-/** tracer/bundle.c, compiled with the sanitizers. */
+/** tracer/repeat/bundle.c, compiled with the sanitizers. */
 async function compile(t: Test): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const program = join(directory, 'oci-sandbox-bundles')
-  const names = ['bundle', 'bundle_write', 'bundle_image', 'question', 'strict', 'json', 'text']
-  const sources = names.map((name) => join(TRACER, `${name}.c`))
+  const repeat = ['bundle', 'bundle_write', 'bundle_image', 'question'].map((name) => `repeat/${name}`)
+  const sources = [...repeat, 'base/strict', 'base/json', 'base/text'].map((name) => join(TRACER, `${name}.c`))
   const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fsanitize=address,undefined']
   const main = join(import.meta.dirname, 'fixtures/bundles.c')
   await execa('gcc', [...flags, '-fno-sanitize-recover=all', '-I', TRACER, '-o', program, main, ...sources])

@@ -19,7 +19,7 @@ import {
   until,
 } from './harness.ts'
 
-/** As the tracer takes them (tracer/combinations.h). */
+/** As the tracer takes them (tracer/learn/combinations.h). */
 const OF_ONE = 4096
 const OF_ALL = 24_576
 

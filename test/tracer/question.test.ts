@@ -12,12 +12,12 @@ import { Random } from '../lib/random.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const TRACER = join(ROOT, 'tracer')
 
-/** The answers of tracer/question.c, compiled with the sanitizers; undefined: it is not sure. */
+/** The answers of tracer/repeat/question.c, compiled with the sanitizers; undefined: it is not sure. */
 async function questionsOf(t: { teardown(handler: () => void): void }, states: readonly Buffer[]) {
   const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const program = join(directory, 'questions')
-  const sources = ['question.c', 'strict.c', 'json.c', 'text.c'].map((name) => join(TRACER, name))
+  const sources = ['repeat/question.c', 'base/strict.c', 'base/json.c', 'base/text.c'].map((name) => join(TRACER, name))
   const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fsanitize=address,undefined']
   const main = join(import.meta.dirname, 'fixtures/questions.c')
   await execa('gcc', [...flags, '-fno-sanitize-recover=all', '-I', TRACER, '-o', program, main, ...sources])
@@ -186,6 +186,6 @@ test('the headers are what scripts/generate-headers.ts writes', async (t) => {
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   await execa(process.execPath, [join(ROOT, 'scripts/generate-headers.ts'), directory])
   for (const name of readdirSync(directory)) {
-    t.equal(readFileSync(join(TRACER, name), 'utf8'), readFileSync(join(directory, name), 'utf8'), name)
+    t.equal(readFileSync(join(TRACER, 'repeat', name), 'utf8'), readFileSync(join(directory, name), 'utf8'), name)
   }
 })

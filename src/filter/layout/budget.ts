@@ -15,7 +15,7 @@ const RESERVE = 2048
 
 export const BUDGET = KERNEL_BUDGET - RESERVE
 
-/** FILTERS_MAX of tracer/filters.h. */
+/** FILTERS_MAX of tracer/filters/filters.h. */
 export const MAX_PROGRAMS = 16
 
 /** What programs that are stacked count against KERNEL_BUDGET. */

@@ -1,0 +1,65 @@
+#include "repeat/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool program_find(char path[PATH_MAX], struct stat *status) {
+  static const char *const places[] = {"/oci-sandbox", "/../../bin/oci-sandbox"};
+  char self[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (length <= 0) return false;
+  self[length] = 0;
+  *strrchr(self, '/') = 0;
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    if (snprintf(path, PATH_MAX, "%s%s", self, places[i]) < PATH_MAX && stat(path, status) == 0 && S_ISREG(status->st_mode))
+      return true;
+  }
+  return false;
+}
+
+pid_t asking_fork(struct asking *asking) {
+  /* Ignored, the kernel would reap the program, and nobody would know how it ended. */
+  static const struct sigaction standard = {.sa_handler = SIG_DFL};
+  int ends[2];
+  pid_t parent = getpid();
+  sigaction(SIGCHLD, &standard, &asking->ends);
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+  asking->child = fork();
+  if (asking->child < 0) return -1;
+  if (asking->child > 0) {
+    close(ends[1]);
+    asking->answers = ends[0];
+    return asking->child;
+  }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent || dup2(ends[1], STDOUT_FILENO) < 0) _exit(1);
+  return 0;
+}
+
+ssize_t asking_read(const struct asking *asking, char *answer, size_t size) {
+  ssize_t got;
+  do got = read(asking->answers, answer, size);
+  while (got < 0 && errno == EINTR);
+  return got;
+}
+
+int asking_end(const struct asking *asking) {
+  int status;
+  close(asking->answers); /* whatever it still says: it shall not wait for us */
+  while (waitpid(asking->child, &status, 0) < 0) {
+    if (errno != EINTR) return 1;
+  }
+  sigaction(SIGCHLD, &asking->ends, NULL);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void asking_leave(const struct asking *asking) {
+  char rest[256];
+  while (asking_read(asking, rest, sizeof rest) > 0) continue;
+  close(asking->answers);
+}
