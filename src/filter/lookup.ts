@@ -3,6 +3,8 @@ import { readSeccompWasm } from '#seccomp-wasm'
 import type { PolicyDocument } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { type CachedFilter, cacheKey, type FilterCache } from './cache.ts'
+import { compileFilter } from './compile.ts'
+import { libraryOf } from './library.ts'
 
 /** A policy as it is written down. It is decoded only where it must be. */
 export interface PolicySource {
@@ -31,10 +33,12 @@ export async function lookUpFilter(
   return filter
 }
 
-/** Without the cache. Another thread prepares libseccomp, while this one loads our own compiler and decodes the policy. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*. */
+/**
+ * Without the cache. Another thread prepares libseccomp, while this one decodes the policy. Our own compiler is loaded at each start: asking for
+ * it with an import() would take longer. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*.
+ */
 export async function compileSource(source: PolicySource, action: ViolationAction): Promise<readonly Uint8Array[]> {
   const module = WebAssembly.compile(readSeccompWasm())
-  const { compileFilter, libraryOf } = await import('./toolchain.ts')
   const policy = source.decode()
   return compileFilter(libraryOf(await module), policy, action)
 }

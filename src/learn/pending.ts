@@ -1,3 +1,4 @@
+import { seccompLibrary, syscallTable } from '../filter/library.ts'
 import { isPolicyName } from '../policy/name.ts'
 import type { SyscallNames } from '../policy/names.ts'
 import type { Store } from '../policy/store.ts'
@@ -22,12 +23,8 @@ export function pendingRuns(store: Store, policy: string): string[] {
  */
 export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
-  const [{ foldRuns, settleRuns }, toolchain] = await Promise.all([
-    import('./fold.ts'),
-    import('../filter/toolchain.ts'),
-  ])
-  const numberOf: SyscallNames['numberOf'] = (architecture, name) =>
-    toolchain.seccompLibrary().resolveName(architecture, name)
+  const { foldRuns, settleRuns } = await import('./fold.ts')
+  const numberOf: SyscallNames['numberOf'] = (architecture, name) => seccompLibrary().resolveName(architecture, name)
   await settleRuns(store, policy)
-  await foldRuns(store, policy, toolchain.syscallTable(), { numberOf })
+  await foldRuns(store, policy, syscallTable(), { numberOf })
 }
