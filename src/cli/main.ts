@@ -17,7 +17,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 // No top-level await: modules that wait would have to wait for this one, so the bundler would lay out all that they share with it in a
-// dozen chunks, each of which costs every start (scripts/build-binary).
+// dozen files, each of which costs every start (scripts/build-binary).
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code
