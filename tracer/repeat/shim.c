@@ -1,4 +1,4 @@
-/* shim: what oci-sandbox-runtime becomes on its way to the real runtime. It repeats what the program has decided about the same question, or
+/* oci-sandbox-runtime, on its way to the real runtime. It repeats what the program has decided about the same question, or
    asks it. It is the process that the engine has started, and that the runtime will be: it leaves nothing behind. */
 #include "base/message.h"
 #include "base/procfs.h"
@@ -33,7 +33,9 @@ static bool find_runtime(const char *name, char path[PATH_MAX]) {
     int length = snprintf(path, PATH_MAX, "%s%s%s", *directory, name[0] == '/' ? "" : "/", name);
     found = length < PATH_MAX && access(path, X_OK) == 0 && stat(path, &status) == 0 && S_ISREG(status.st_mode);
   }
-  return found && realpath(path, real) && strcmp(strrchr(real, '/') + 1, SHIM_NAME) != 0;
+  if (!found || !realpath(path, real)) return false;
+  const char *file = strrchr(real, '/') + 1;
+  return strcmp(file, SHIM_NAME) != 0 && strcmp(file, HELPER_NAME) != 0;
 }
 
 /* Become the runtime, with another bundle or with the one that was given. Returns only where that cannot be, and then the program shall say so. */
