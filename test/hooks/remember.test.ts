@@ -370,6 +370,14 @@ test('other programs than those that decided do not repeat it', LONG, async (t) 
     'other hooks are its business',
   )
 
+  const store = [
+    `store ${sandbox.store}`,
+    'policy test',
+    'policy-file 1 1 1 1 1',
+    'journal-level info',
+    'no-new-privileges 0',
+  ]
+  const enforced = (programs: string) => ['answer enforce', ...store, programs].join('\n')
   const sum = (answer: string) => `printf '%s\\n' '${answer}sum ${digest(Buffer.from(answer))}'`
   const silent = { exitCode: 1, stdout: '', stderr: /^oci-sandbox-tracer: hook: .*does not say what is to be done/ }
   for (const [what, script, expected] of [
@@ -380,6 +388,16 @@ test('other programs than those that decided do not repeat it', LONG, async (t) 
     ['half of one', 'echo answer pass', silent],
     ['one that is none', sum('answer maybe\n'), silent],
     ['one with more behind it', sum('answer pass\nanswer pass\n'), silent],
+    ['one without a program', sum(enforced('')), silent],
+    ...['', '0', '06000000', '060000000000ff7f06', '060000000000FF7F', 'g60000000000ff7f', '060000000000ff7f 0'].map(
+      (digits) => [`the program ${digits}`, sum(enforced(`program ${digits}\n`)), silent] as const,
+    ),
+    ['17 programs', sum(enforced('program 060000000000ff7f\n'.repeat(17))), silent],
+    [
+      'a program that the kernel does not take',
+      sum(enforced('program ffff000000000000\n')),
+      { exitCode: 1, stdout: '', stderr: /^oci-sandbox-tracer: enforce: / },
+    ],
     ['one that never ends', 'head -c 1000000 /dev/zero 2>/dev/null', { exitCode: 141 }],
     ['its end by a signal', 'kill -9 $$', { exitCode: 1, stderr: /was ended by a signal/ }],
   ] as const) {
@@ -440,6 +458,8 @@ test('a record that is not as it was written is none', LONG, async (t) => {
       good.replace(/filter (.*)/, (_, sum) => `filter ${sum.toUpperCase()}`),
       good.replace(/filter (.*)/, (_, sum) => `filter ../cache/${sum}`),
       good.replace(/(filter .*\n)/, '$1'.repeat(17)),
+      // Allows everything: only who has just been asked takes a program at its word.
+      good.replace(/filter .*/, 'program 060000000000ff7f'),
       good.replace(/helper \d+/, 'helper 1'),
       good.replace(/program \d+/, 'program 1'),
     ].map((odd): (typeof cases)[number] => [odd, () => writeRecord(path, Buffer.from(odd, 'latin1'), digest)]),
