@@ -69,8 +69,9 @@ $(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts runtime-spec/sou
 dist/oci-sandbox: $(GENERATED) $(SOURCES) $(BINARY_SCRIPTS)
 	scripts/build-binary $(BUN) $(NODE) $@
 
-dist/oci-sandbox-runtime: hooks/oci-sandbox-runtime
-	install -D -m 755 $< $@
+# The helper by its other name.
+dist/oci-sandbox-runtime: dist/oci-sandbox-tracer
+	ln -sfn oci-sandbox-tracer $@
 
 HEADERS := tracer/repeat/annotations.h tracer/repeat/runtime_options.h
 HEADER_SOURCES := $(addprefix src/,oci/question.ts oci/image.ts oci/annotations.ts shim/options.ts shim/subcommand.ts shim/prepare.ts shim/runtime.ts)
@@ -97,8 +98,8 @@ build/arm64/bun: scripts/fetch-bun-arm64 package.json $(NPM)
 dist/arm64/oci-sandbox: dist/oci-sandbox $(GENERATED) $(SOURCES) $(BINARY_SCRIPTS) build/arm64/bun
 	scripts/build-binary $(BUN) $(NODE) $@ bun-linux-arm64 build/arm64/bun
 
-dist/arm64/oci-sandbox-runtime: hooks/oci-sandbox-runtime
-	install -D -m 755 $< $@
+dist/arm64/oci-sandbox-runtime: tracer-arm64
+	ln -sfn oci-sandbox-tracer $@
 
 demo: build
 	@scripts/debian-packages $(shell cat demo/packages)
@@ -128,8 +129,9 @@ lint: $(GENERATED)
 	tsc -p .
 
 install: build
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin dist/oci-sandbox dist/oci-sandbox-runtime
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin dist/oci-sandbox
 	install -D -m 755 dist/oci-sandbox-tracer $(DESTDIR)$(PREFIX)/libexec/oci-sandbox/oci-sandbox-tracer
+	ln -sfn ../libexec/oci-sandbox/oci-sandbox-tracer $(DESTDIR)$(PREFIX)/bin/oci-sandbox-runtime
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN1)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(MAN5)
 	$(if $(MAN8),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN8))

@@ -1,6 +1,6 @@
 /** What is measured: a copy of the build, and the small programs in bench/fixtures, compiled. */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DIST, FIXTURE_SOURCES, FIXTURES, MEASURED } from './paths.ts'
 
@@ -20,6 +20,6 @@ export function copyBuild(): void {
   mkdirSync(MEASURED, { recursive: true })
   for (const name of ['oci-sandbox', 'oci-sandbox-runtime', 'oci-sandbox-tracer']) {
     rmSync(join(MEASURED, name), { force: true }) // a program that still runs cannot be written to
-    copyFileSync(join(DIST, name), join(MEASURED, name))
+    cpSync(join(DIST, name), join(MEASURED, name), { verbatimSymlinks: true })
   }
 }

@@ -4,12 +4,13 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { HELPER, SHIM } from '../src/host/paths.ts'
 import { PREFIX } from '../src/oci/annotations.ts'
 import { NAME_KEY } from '../src/oci/image.ts'
 import { DECIDING_KEYS } from '../src/oci/question.ts'
 import { FLAG_OPTIONS, OWN_OPTIONS, PASSED, SHORT_VALUE_OPTIONS, VALUE_OPTIONS } from '../src/shim/options.ts'
 import { CRUN_BPF } from '../src/shim/prepare.ts'
-import { DIRECTORIES, SHIM } from '../src/shim/runtime.ts'
+import { DIRECTORIES } from '../src/shim/runtime.ts'
 import { BUNDLE, FLAGS, VALUES } from '../src/shim/subcommand.ts'
 
 const [directory] = process.argv.slice(2)
@@ -50,7 +51,8 @@ const valuesOf = (subcommand: 'create' | 'run') =>
   VALUES[subcommand].filter((name) => name !== 'config' && name !== 'f')
 
 write('runtime_options.h', [
-  define('The name of the script.', 'SHIM_NAME', SHIM),
+  define('The name under which the helper is a runtime.', 'SHIM_NAME', SHIM),
+  define('Its own.', 'HELPER_NAME', HELPER),
   list('Before the subcommand, our own; each has a value.', 'own_options', OWN_OPTIONS),
   list("The runtime's with a value.", 'value_options', [...VALUE_OPTIONS, ...Object.keys(SHORT_VALUE_OPTIONS)]),
   list('Those without. Those that tell something are left to the program.', 'flag_options', [...FLAG_OPTIONS, 's']),

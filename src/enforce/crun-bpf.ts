@@ -9,12 +9,13 @@ import { withRuntimeCalls } from '../policy/with-runtime-calls.ts'
 /** crun's own calls are those of the machine, not of another ABI. */
 const NATIVE: readonly string[] = ['x86_64', 'aarch64']
 
-/** Throws what filterOf() throws, and FILTER_FAILED where the policy needs more than one program, which the annotation cannot hold. */
+/** `look` gets the descriptor of the policy's file before it is read. Throws what filterOf() throws, and FILTER_FAILED where the policy needs more than one program, which the annotation cannot hold. */
 export async function crunFilter(
   store: Store,
   { policy, action, runtimeCalls }: { readonly policy: string } & ExportOptions,
+  look?: (descriptor: number) => void,
 ): Promise<CachedProgram> {
-  const { text, decode } = store.source(policy)
+  const { text, decode } = store.source(policy, look)
   // No policy has such a name: the cache keeps apart what has other calls added.
   const name = [policy, ...runtimeCalls].join('+')
   const has = (architecture: string) => NATIVE.includes(architecture)

@@ -7,7 +7,7 @@
  * An answer stands with all that it depended on besides the question, and is one only as long as nothing of that has changed. What it
  * depends on is looked at before it is read: a change in between makes an answer that is never repeated, instead of a wrong one.
  */
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { basename, isAbsolute, join } from 'node:path'
 import type { Settings } from '../decide/settings.ts'
 import { DEFAULT_CONFIG } from '../decide/settings.ts'
@@ -37,6 +37,8 @@ export type Answer = {
       /** For who prepares a bundle, as JSON: the hook that is to be added to createRuntime, and to poststop. */
       readonly startHook?: string
       readonly endHook?: string
+      /** The program for crun's annotation, in base64, and what the journal is told of it. */
+      readonly crun?: { readonly program: string; readonly note: string }
     }
 )
 
@@ -48,6 +50,7 @@ export class Memory {
   /** Undefined: it is not there. */
   #configFile: Identity | undefined
   #policyFile: Identity | undefined
+  #others: readonly { readonly path: string; readonly identity: Identity | undefined }[] = []
 
   /** `config`: the path of --config. */
   private constructor(config: string) {
@@ -65,6 +68,11 @@ export class Memory {
 
   readonly lookAtPolicy = (descriptor: number): void => {
     this.#policyFile = identityOf(descriptor)
+  }
+
+  /** Files that may not be there, by their absolute paths. */
+  readonly lookAt = (paths: readonly string[]): void => {
+    this.#others = paths.map((path) => ({ path, identity: existsSync(path) ? identityOf(path) : undefined }))
   }
 
   /** What is left to do until the answer is told, or cannot be. */
@@ -112,7 +120,8 @@ export class Memory {
       // Not looked at before: this program is the file that was started, whatever stands in its place now; of the helper nothing was read.
       const [program, helper] = [identityOf('/proc/self/exe'), identityOf(tracerPath())]
       // A change of these could go unseen.
-      if (![program, helper, this.#configFile, policyFile].every((file) => file?.settled ?? true)) return
+      const others = this.#others.map(({ identity }) => identity)
+      if (![program, helper, this.#configFile, policyFile, ...others].every((file) => file?.settled ?? true)) return
       const directory = join(RUN_DIRECTORY, 'decisions')
       makeDirectory(directory, 0o700)
       for (const path of [RUN_DIRECTORY, directory]) trustedDirectory(path)
@@ -138,9 +147,10 @@ export class Memory {
     const first = [`answer ${answer.kind}`, ...(answer.runtime === undefined ? [] : [`runtime ${answer.runtime}`])]
     if (/[\0\n]/.test(answer.runtime ?? '')) return undefined
     if (answer.kind === 'pass') return [...first, ''].join('\n')
-    const { policy, settings, filter, startHook, endHook } = answer
+    const { policy, settings, filter, startHook, endHook, crun } = answer
     const { store, logLevel, setNoNewPrivileges } = settings
-    if (this.#policyFile === undefined || /[\0\n]/.test(store)) return undefined
+    if (this.#policyFile === undefined) return undefined
+    if (/[\0\n]/.test([store, crun?.note, ...this.#others.map(({ path }) => path)].join(''))) return undefined
     return [
       ...first,
       `store ${store}`,
@@ -150,6 +160,8 @@ export class Memory {
       `no-new-privileges ${setNoNewPrivileges ? 1 : 0}`,
       ...(startHook === undefined ? [] : [`start-hook ${startHook}`]),
       ...(endHook === undefined ? [] : [`end-hook ${endHook}`]),
+      ...this.#others.map(({ path, identity }) => `rests-on ${identity?.text ?? '-'} ${path}`),
+      ...(crun === undefined ? [] : [`note ${crun.note}`, `crun-program ${crun.program}`]),
       ...filter.map(({ path, program }) => (whole ? `program ${toHex(program)}` : `filter ${basename(path, '.bpf')}`)),
       '',
     ].join('\n')

@@ -3,6 +3,10 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SandboxError } from '../errors.ts'
 
+/** The native helper; and its other name, under which it is the runtime that engines start. */
+export const HELPER = 'oci-sandbox-tracer'
+export const SHIM = 'oci-sandbox-runtime'
+
 /** Bun mounts the sources of a standalone binary here. */
 export const STANDALONE = import.meta.dirname.startsWith('/$bunfs/')
 
@@ -20,12 +24,12 @@ export function programPath(): string {
 }
 
 export function shimPath(): string {
-  return join(home, 'oci-sandbox-runtime')
+  return join(home, SHIM)
 }
 
 /** The native helper: beside the program, or in the libexec directory beside its bin directory. */
 export function tracerPath(): string {
-  const candidates = [join(home, 'oci-sandbox-tracer'), join(home, '../libexec/oci-sandbox/oci-sandbox-tracer')]
+  const candidates = [join(home, HELPER), join(home, '../libexec/oci-sandbox', HELPER)]
   const found = candidates.find((path) => existsSync(path))
   if (found === undefined) {
     throw new SandboxError(

@@ -10,7 +10,12 @@ import type { Status } from './state.ts'
 type Annotations = Readonly<Record<string, string>>
 
 /** Who asks: a hook, by the container's status; the shim or the hook precreate, before there is one; the shim, which only needs the runtime. */
-export type Subject = Status | 'shim' | 'precreate' | 'runtime'
+export type Subject = Status | ReturnType<typeof shimSubject> | 'precreate' | 'runtime'
+
+/** The shim's: what else of a configuration may decide about the way into force. */
+export function shimSubject(seccomp: boolean, noNewPrivileges: boolean) {
+  return `shim${seccomp ? ' seccomp' : ''}${noNewPrivileges ? ' noNewPrivileges' : ''}` as const
+}
 
 /** The keys that decide, besides those that begin with PREFIX; sorted. */
 export const DECIDING_KEYS: readonly string[] = [...IMAGE_KEYS].sort()

@@ -38,6 +38,17 @@ function sameFile(a: FileKey, b: FileKey): boolean {
   return a.size === b.size && a.mtime === b.mtime && a.inode === b.inode
 }
 
+/** What currentCalibration() looks at in a store: the directory, which may not be there, and the files in it. */
+export function calibrationFiles(store: string): string[] {
+  const directory = directoryOf(store)
+  return [directory, ...namesIn(directory).map((name) => join(directory, name))]
+}
+
+function namesIn(directory: string): string[] {
+  if (!trustedDirectory(directory)) return []
+  return readdirSync(directory).filter((name) => /^[0-9a-f]{64}\.json$/.test(name))
+}
+
 function directoryOf(store: string): string {
   return join(store, 'runtimes')
 }
@@ -53,10 +64,9 @@ export function writeCalibration(store: string, calibration: Calibration): strin
 /** Those of a runtime, the newest last; `runtime`: its path. What cannot be read is none. Throws STORE_UNSAFE where others could have written. */
 export function calibrationsOf(store: string, runtime: string): Calibration[] {
   const directory = directoryOf(store)
-  if (!trustedDirectory(store) || !trustedDirectory(directory)) return []
+  if (!trustedDirectory(store)) return []
   const path = realpathSync(runtime)
-  const all = readdirSync(directory).filter((name) => /^[0-9a-f]{64}\.json$/.test(name))
-  return all
+  return namesIn(directory)
     .map((name) => decode(readTrusted(join(directory, name))))
     .filter((calibration) => calibration?.path === path)
     .sort((a, b) => ((a?.date ?? '') < (b?.date ?? '') ? -1 : 1)) as Calibration[]

@@ -2,11 +2,11 @@
 import { basename, join } from 'node:path'
 import type { Settings } from '../decide/settings.ts'
 import { oneLine } from '../errors.ts'
+import { HELPER } from '../host/paths.ts'
 import type { Tree } from '../host/tree.ts'
 import type { Finding } from './finding.ts'
 import {
   decodeManifest,
-  HELPER,
   HOOKS_DIRECTORY,
   isOurs,
   type Manifest,

@@ -1,7 +1,7 @@
 /** The hook manifests (oci-hooks(5)) that podman and CRI-O read. */
 import { basename } from 'node:path'
 import { MANIFESTS } from '../generated/manifests.ts'
-import { programPath, tracerPath } from '../host/paths.ts'
+import { HELPER, programPath, tracerPath } from '../host/paths.ts'
 import { isObject, type Json, JsonError, parseJson } from '../json.ts'
 import type { Options } from './door.ts'
 
@@ -56,9 +56,6 @@ export function decodeManifest(text: string): Manifest {
 function strings(value: Json | undefined): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
 }
-
-/** The native helper, which is the enforce hook's program. */
-export const HELPER = 'oci-sandbox-tracer'
 
 /** Whether a manifest starts this program or its helper, wherever they are. */
 export function isOurs({ program }: Manifest): boolean {

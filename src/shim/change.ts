@@ -73,20 +73,21 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
     }
     case 'bundle': {
       const { bundleLimit, bundleSeccomp } = await import('../enforce/bundle.ts')
-      const wanted = { ...decision, runtimeCalls: ownCalls(request, 'linux.seccomp') }
+      const wanted = { ...decision, runtimeCalls: ownCalls(request, 'linux.seccomp').calls }
       const seccomp = bundleSeccomp(store, wanted, request.seccomp) as unknown as ConfigJson
       const limit = mayTrace() ? request.keep(await bundleLimit(store, wanted)) : []
       return { ...base, seccomp, hooks: verified(limit, 'within') }
     }
     case 'crun-bpf': {
       const { crunFilter } = await import('../enforce/crun-bpf.ts')
-      const runtimeCalls = ownCalls(request, "crun's annotation")
-      const filter = await crunFilter(store, { ...decision, runtimeCalls })
+      const { calls: runtimeCalls, note } = ownCalls(request, "crun's annotation")
+      const filter = await crunFilter(store, { ...decision, runtimeCalls }, request.look)
       const data = Buffer.from(filter.program).toString('base64')
       const filters = request.keep([filter])
       return {
         ...base,
         crunBpf: data,
+        note,
         hooks: verified(filters, 'present'),
       }
     }
@@ -99,12 +100,12 @@ function noteUnverified({ decision, settings, container }: ChangeRequest): void 
 }
 
 /** Says in the journal where they are from. Throws STORE_UNSAFE. */
-function ownCalls(request: ChangeRequest, where: string): readonly string[] {
+function ownCalls(request: ChangeRequest, where: string): { calls: readonly string[]; note: string } {
   const { decision, settings, container } = request
   const { calls, from } = ownCallsOf(settings.store, request.runtimes, request.noNewPrivileges)
-  const message = `policy ${decision.policy} in ${where}, with the runtime's own calls from ${from}`
-  appendJournal(settings.store, { event: 'runtime-calls', container, message }, settings.logLevel)
-  return calls
+  const note = `policy ${decision.policy} in ${where}, with the runtime's own calls from ${from}`
+  appendJournal(settings.store, { event: 'runtime-calls', container, message: note }, settings.logLevel)
+  return { calls, note }
 }
 
 /** The hook as the manifests have it too. */

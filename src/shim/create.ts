@@ -6,7 +6,8 @@ import { chooseMethod, mayTrace } from '../enforce/method.ts'
 import { oneLine, SandboxError } from '../errors.ts'
 import type { CachedFilter } from '../filter/cache.ts'
 import { annotationsOf, type ConfigJson, decodeConfig, seccompOf, startsWithoutNewPrivileges } from '../oci/config.ts'
-import { decidingAnnotations, encodeQuestion } from '../oci/question.ts'
+import { decidingAnnotations, encodeQuestion, shimSubject } from '../oci/question.ts'
+import { calibrationFiles } from '../policy/calibration.ts'
 import { changeFor } from './change.ts'
 import { claim, forAnyContainer, forget, processOf, removal, writeShadow } from './container.ts'
 import { dockerAnnotations } from './docker.ts'
@@ -29,19 +30,21 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   const annotations = effectiveAnnotations({ ...dockerAnnotations(config), ...annotationsOf(config) }, command.own)
   const deciding = decidingAnnotations(annotations)
   const decision = decide(deciding, settings)
-  const question = encodeQuestion('shim', deciding)
+  const seccomp = seccompOf(config)
+  const noNewPrivileges = startsWithoutNewPrivileges(config)
+  const question = encodeQuestion(shimSubject(seccomp !== undefined, noNewPrivileges), deciding)
   if (decision.kind === 'pass') {
     memory?.keep(question, { kind: 'pass', runtime: settings.runtime })
     return unchanged
   }
 
   const place = invocation.place(given.id)
-  const seccomp = seccompOf(config)
   const { runtime } = invocation
   const asked = decision.kind === 'enforce' ? settings.enforce.method : 'exec'
   const method = chooseMethod({ asked, runtime, traces: mayTrace(), seccomp: seccomp !== undefined })
   const { kind, policy } = decision
   const directory = claim(place, { bundle, creator: processOf(invocation.pid), kind, policy, method })
+  if (method === 'crun-bpf') memory?.lookAt([runtime, ...calibrationFiles(settings.store)])
   let filter: CachedFilter | undefined
   try {
     const change = await changeFor({
@@ -52,7 +55,7 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       method,
       runtimes: [runtime],
       container: given.id,
-      noNewPrivileges: startsWithoutNewPrivileges(config),
+      noNewPrivileges,
       atEnd: [removal(directory)],
       seccomp,
       look: memory?.lookAtPolicy,
@@ -62,12 +65,14 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       },
     })
     const shadow = writeShadow(directory, bundle, moveConfig(prepareConfig(config, change), bundle))
-    // The other ways depend on more than the question, and learning on nothing that lasts.
-    if (kind === 'enforce' && method === 'exec' && filter !== undefined) {
-      const { createRuntime, poststop } = change.hooks
-      const startHook = forAnyContainer(encodeHook(createRuntime), directory)
-      const endHook = forAnyContainer(encodeHook(poststop), directory)
-      memory?.keep(question, { kind, policy, settings, filter, runtime: settings.runtime, startHook, endHook })
+    // What is in the bundle's linux.seccomp is no part of the question, and learning rests on nothing that lasts.
+    if (kind === 'enforce' && method !== 'bundle' && filter !== undefined && change.hooks.createRuntime.length > 0) {
+      const { hooks, crunBpf, note = '' } = change
+      const startHook = forAnyContainer(encodeHook(hooks.createRuntime), directory)
+      const endHook = forAnyContainer(encodeHook(hooks.poststop), directory)
+      const crun = crunBpf === undefined ? {} : { crun: { program: crunBpf, note } }
+      const answer = { kind, policy, settings, filter, runtime: settings.runtime, startHook, endHook, ...crun } as const
+      memory?.keep(question, answer)
     }
     return [...command.globals, subcommand, '--bundle', shadow, ...given.others]
   } catch (error) {

@@ -2,11 +2,10 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { SandboxError } from '../errors.ts'
+import { HELPER, SHIM } from '../host/paths.ts'
 
 /** Not PATH: podman and containerd start runtimes without one. */
 export const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
-
-export const SHIM = 'oci-sandbox-runtime'
 
 /** The runtime's absolute path. Throws RUNTIME_FAILED. */
 export function findRuntime(runtime: string): string {
@@ -15,7 +14,7 @@ export function findRuntime(runtime: string): string {
   if (found === undefined) {
     throw failed(`there is no program ${runtime.startsWith('/') ? runtime : `${runtime} in ${DIRECTORIES.join(', ')}`}`)
   }
-  if (basename(realpathSync(found)) === SHIM) throw failed(`${found} is oci-sandbox-runtime itself`)
+  if ([SHIM, HELPER].includes(basename(realpathSync(found)))) throw failed(`${found} is oci-sandbox-runtime itself`)
   return found
 }
 

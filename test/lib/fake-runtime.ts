@@ -52,14 +52,14 @@ export interface Fake {
   seen(): string[] | undefined
 }
 
-export function fakeRuntime(t: Test): Fake {
+export function fakeRuntime(t: Test, name = 'fake'): Fake {
   const directory = mkdtempSync(join(tmpdir(), 'oci-sandbox-test-'))
   t.teardown(() => {
     rmSync(directory, { recursive: true, force: true })
     for (const path of rememberedWith(config)) rmSync(path, { force: true })
   })
   const config = join(directory, 'config.json')
-  const runtime = join(directory, 'fake')
+  const runtime = join(directory, name)
   writeFileSync(`${runtime}.c`, RUNTIME)
   execaSync('gcc', ['-O1', '-o', runtime, `${runtime}.c`])
   writeFileSync(config, JSON.stringify({ store: join(directory, 'store'), runtime }))

@@ -34,9 +34,8 @@ export class Installation {
     const installation = new Installation(mkdtempSync(join(ROOT, 'build/installation-')))
     t.teardown(() => rmSync(installation.directory, { recursive: true, force: true }))
     for (const path of [installation.bin, installation.root]) mkdirSync(path, { recursive: true })
-    for (const name of ['oci-sandbox', 'oci-sandbox-runtime']) {
-      linkSync(join(ROOT, 'dist', name), join(installation.bin, name))
-    }
+    linkSync(join(ROOT, 'dist/oci-sandbox'), installation.program('oci-sandbox'))
+    symlinkSync('../libexec/oci-sandbox/oci-sandbox-tracer', installation.program('oci-sandbox-runtime'))
     const libexec = join(installation.directory, 'prefix/libexec/oci-sandbox')
     mkdirSync(libexec, { recursive: true })
     linkSync(join(ROOT, 'dist/oci-sandbox-tracer'), join(libexec, 'oci-sandbox-tracer'))

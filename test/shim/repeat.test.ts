@@ -1,10 +1,12 @@
 /** What the helper repeats of the shim and of precreate is what the program would do, asked again. */
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -26,8 +28,8 @@ interface Host extends Fake {
   writeConfig(config: object): void
 }
 
-function host(t: Test, settings: object = {}): Host {
-  const fake = fakeRuntime(t)
+function host(t: Test, settings: object = {}, runtime?: string): Host {
+  const fake = fakeRuntime(t, runtime)
   const store = join(fake.directory, 'store')
   writeFileSync(fake.config, JSON.stringify({ store, runtime: fake.runtime, ...settings }))
   for (const name of ['test', 'other']) {
@@ -95,6 +97,12 @@ async function untilRepeated(t: Test, what: string, go: () => Promise<{ asked: b
   throw new Error(`${what}: it is never repeated`)
 }
 
+/** Starts until it is repeated. */
+async function repeated(go: () => Promise<{ asked: boolean }>): Promise<void> {
+  for (let round = 0; round < 100; round++) if (!(await go()).asked) return
+  throw new Error('it is never repeated')
+}
+
 test('the runtime is given the same, whether the program is asked or not', LONG, async (t) => {
   const one = host(t)
   const hook = { path: '/bin/true', args: ['true'] }
@@ -128,6 +136,50 @@ test('the runtime is given the same, whether the program is asked or not', LONG,
     if (found === undefined) t.same(given, args, what)
     else t.match(found, { bundle: { rootfs: join(one.bundle, 'rootfs'), link: join(one.bundle, 'link') } }, what)
   }
+})
+
+test("what goes into crun's annotation is repeated, too", LONG, async (t) => {
+  const one = host(t, { enforce: { method: 'crun-bpf' } }, 'crun')
+  const line = ['create', '--bundle', one.bundle, 'id']
+  const go = () => startContainer(one, line)
+  const journal = join(one.store, 'journal.ndjson')
+  for (const [what, config] of [
+    ['enforced', { annotations: ENFORCE }],
+    ['with noNewPrivileges', { annotations: { ...ENFORCE, a: 'b' }, process: { noNewPrivileges: true, args: ['x'] } }],
+    ['without a linux.seccomp', { annotations: ENFORCE, linux: { seccomp: null, namespaces: [] } }],
+  ] as const) {
+    one.writeConfig(config)
+    for (const path of rememberedWith(one.config)) rmSync(path)
+    const { found } = await untilRepeated(t, what, go)
+    t.match(found, {
+      'record.json': { method: 'crun-bpf' },
+      bundle: { 'config.json': { annotations: { 'run.oci.seccomp_bpf_data': /^[\w+/]+=*$/ } } },
+    })
+    const notes = readFileSync(journal, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .slice(-2)
+      .map((text) => JSON.parse(text))
+    t.match(
+      notes,
+      [1, 2].map(() => ({ event: 'runtime-calls', container: 'id', message: /not calibrated/ })),
+      what,
+    )
+    t.equal(notes[0].message, notes[1].message)
+  }
+  one.writeConfig({ annotations: ENFORCE, linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' } } })
+  t.match(await go(), { asked: true, outcome: { exitCode: 1, stderr: /\[NOT_PERMITTED\]$/ } })
+  one.writeConfig({ annotations: ENFORCE })
+  await repeated(go)
+  mkdirSync(join(one.store, 'runtimes'), { mode: 0o755 })
+  t.equal((await go()).asked, true, 'there may be a calibration')
+  await repeated(go)
+  writeFileSync(join(one.store, 'runtimes', `${'0'.repeat(64)}.json`), '{}', { mode: 0o644 })
+  t.equal((await go()).asked, true, 'there is one')
+  await repeated(go)
+  copyFileSync(one.runtime, `${one.runtime}.new`)
+  renameSync(`${one.runtime}.new`, one.runtime)
+  t.equal((await go()).asked, true, 'another crun')
 })
 
 test('what is not certain is asked each time', LONG, async (t) => {

@@ -19,15 +19,31 @@ static void note(struct bundle_list *list, const struct strict_object *object) {
   *list = (struct bundle_list){.there = true, .empty = object->empty, .end = object->end};
 }
 
-/* An object of which nothing but the spelling of one key counts. */
-static bool read_spelling(struct strict *strict, const char *name) {
+/* An object of which one member counts: whether it is there, and what its value begins with. */
+static bool read_one(struct strict *strict, const char *name, char *kind) {
   const char *const meant[] = {name, NULL}, *key;
   struct strict_object object;
   if (!strict_enter(strict, &object)) return false;
   while ((key = strict_key(strict, &object))) {
-    if (!spelled(strict, key, meant) || !strict_skip(strict)) return false;
+    if (!spelled(strict, key, meant)) return false;
+    if (is(key, name)) *kind = json_kind(&strict->json);
+    if (!strict_skip(strict)) return false;
   }
   return strict->sure;
+}
+
+static bool read_linux(struct bundle *bundle) {
+  char kind = 'n';
+  bool read = read_one(&bundle->strict, "seccomp", &kind);
+  bundle->seccomp = kind != 'n'; /* null is none */
+  return read;
+}
+
+static bool read_process(struct bundle *bundle) {
+  char kind = 'f';
+  bool read = read_one(&bundle->strict, "noNewPrivileges", &kind);
+  bundle->no_new_privileges = kind == 't';
+  return read;
 }
 
 static bool read_annotations(struct bundle *bundle) {
@@ -185,9 +201,9 @@ static bool read_member(struct bundle *bundle, const char *key) {
   if (!spelled(strict, key, meant)) return false;
   if (is(key, "annotations")) return read_annotations(bundle);
   if (is(key, "hooks")) return read_hooks(bundle);
-  if (is(key, "linux")) return read_spelling(strict, "seccomp");
+  if (is(key, "linux")) return read_linux(bundle);
   if (is(key, "mounts")) return read_mounts(bundle);
-  if (is(key, "process")) return read_spelling(strict, "noNewPrivileges");
+  if (is(key, "process")) return read_process(bundle);
   if (is(key, "root")) return read_root(bundle);
   return strict_skip(strict);
 }

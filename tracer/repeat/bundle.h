@@ -20,6 +20,7 @@ struct bundle {
   struct strict strict;
   struct annotations annotations; /* those that decide */
   struct bundle_list top, all_annotations, hooks, create_runtime, poststop;
+  bool seccomp, no_new_privileges; /* linux.seccomp is there; process.noNewPrivileges is true */
   /* The helper's enforce hook, which a manifest has put there, and the configuration that it names; NULL: none. */
   const char *own_hook, *own_config;
   /* A root.path that is relative, and where its string is; NULL: it is absolute. */

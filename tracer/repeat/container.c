@@ -73,7 +73,7 @@ static bool write_record(const struct container *container, int directory) {
   text_format(&text, "\"creator\":{\"pid\":%d,\"start\":%llu},", getpid(), (unsigned long long)procfs_own_start());
   member(&text, "kind", "enforce");
   member(&text, "policy", container->policy);
-  text_format(&text, "\"method\":\"exec\"}\n");
+  text_format(&text, "\"method\":\"%s\"}\n", container->method);
   return !text.truncated && write_file(directory, "record.json", text.data, text.length);
 }
 

@@ -13,7 +13,7 @@
 
 struct container {
   const char *id, *root; /* root: the runtime's state directory; NULL: its usual one */
-  const char *runtime, *bundle, *policy;
+  const char *runtime, *bundle, *policy, *method;
   char key[sizeof CONTAINER_ANY];
   char directory[PATH_MAX]; /* of the container */
 };

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = HEAD_SIZE + 8 * PATH_MAX };
+enum { HEAD_SIZE = QUESTION_SIZE_MAX + PATH_MAX + 1024, RECORD_SIZE_MAX = 1 << 17 };
 
 static const char *config_path(const struct asked *asked) { return asked->config ? asked->config : DEFAULT_CONFIG; }
 
@@ -203,6 +203,24 @@ static bool take_programs(struct lines *lines, bool fresh, const char *store, st
   return decision->count > 0;
 }
 
+/* Is what the decision rests on as it was? */
+static bool others_stand(struct lines *lines, const char **first) {
+  char *value, found[256];
+  while ((value = next_value(lines, "rests-on"))) {
+    struct text text = TEXT_ON(found);
+    struct stat status;
+    char *path = strchr(value, '/');
+    if (!path) return false;
+    path[-1] = 0;
+    if (!*first) *first = path;
+    if (stat(path, &status) == 0) text_identity(&text, &status);
+    else if (errno == ENOENT) text_format(&text, "-\n");
+    size_t length = strlen(value);
+    if (text.truncated || text.length != length + 1 || memcmp(found, value, length) != 0) return false;
+  }
+  return true;
+}
+
 /* `fresh`: given for what is there now, so the policy need not be looked at again. */
 static bool take_enforce(struct lines *lines, bool fresh, struct decision *decision) {
   const char *store = next_value(lines, "store");
@@ -219,6 +237,9 @@ static bool take_enforce(struct lines *lines, bool fresh, struct decision *decis
   decision->policy = policy;
   decision->start_hook = next_value(lines, "start-hook");
   decision->end_hook = next_value(lines, "end-hook");
+  if (!others_stand(lines, &decision->rests_on)) return false;
+  decision->note = next_value(lines, "note");
+  decision->crun_program = next_value(lines, "crun-program");
   return (fresh || policy_stands(store, policy, identity)) && take_programs(lines, fresh, store, decision);
 }
 

@@ -16,6 +16,9 @@
      no-new-privileges 0 | 1
      start-hook JSON            for who prepares a bundle: what is to be among the hooks of createRuntime
      end-hook JSON              for oci-sandbox-runtime: the last of the hooks of poststop
+     rests-on IDENTITY PATH     or -, where it was not there; none or more
+     note TEXT                  what the journal is told
+     crun-program BASE64        for crun's annotation
      filter SHA256              one or more, in the order in which they are installed
      sum SHA256                 of all bytes before this line
 
@@ -39,7 +42,8 @@ struct decision {
   const char *runtime; /* NULL: none was needed */
   /* DECISION_ENFORCE: */
   const char *policy;
-  const char *start_hook, *end_hook; /* NULL: none was needed */
+  const char *start_hook, *end_hook, *note, *crun_program; /* NULL: none was needed */
+  const char *rests_on; /* the first other file that it rests on; NULL: none */
   char journal[PATH_MAX];
   enum journal_level journal_level;
   bool allow_no_new_privs;

@@ -4,8 +4,11 @@
 
 #include <stddef.h>
 
-/* The name of the script. */
+/* The name under which the helper is a runtime. */
 #define SHIM_NAME "oci-sandbox-runtime"
+
+/* Its own. */
+#define HELPER_NAME "oci-sandbox-tracer"
 
 /* Before the subcommand, our own; each has a value. */
 static const char *const own_options[] = {

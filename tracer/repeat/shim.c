@@ -1,5 +1,6 @@
-/* shim: what oci-sandbox-runtime becomes on its way to the real runtime. It repeats what the program has decided about the same question, or
+/* oci-sandbox-runtime, on its way to the real runtime. It repeats what the program has decided about the same question, or
    asks it. It is the process that the engine has started, and that the runtime will be: it leaves nothing behind. */
+#include "base/journal.h"
 #include "base/message.h"
 #include "base/procfs.h"
 #include "commands.h"
@@ -33,7 +34,9 @@ static bool find_runtime(const char *name, char path[PATH_MAX]) {
     int length = snprintf(path, PATH_MAX, "%s%s%s", *directory, name[0] == '/' ? "" : "/", name);
     found = length < PATH_MAX && access(path, X_OK) == 0 && stat(path, &status) == 0 && S_ISREG(status.st_mode);
   }
-  return found && realpath(path, real) && strcmp(strrchr(real, '/') + 1, SHIM_NAME) != 0;
+  if (!found || !realpath(path, real)) return false;
+  const char *file = strrchr(real, '/') + 1;
+  return strcmp(file, SHIM_NAME) != 0 && strcmp(file, HELPER_NAME) != 0;
 }
 
 /* Become the runtime, with another bundle or with the one that was given. Returns only where that cannot be, and then the program shall say so. */
@@ -65,8 +68,11 @@ static bool make_question(struct question *question, struct bundle *bundle, cons
     if (there && strcmp(there, own[i][1]) != 0) return false;
     if (own[i][1] && !there && !annotations_add(&bundle->annotations, own[i][0], own[i][1])) return false;
   }
+  char subject[64];
+  snprintf(subject, sizeof subject, "shim%s%s", bundle->seccomp ? " seccomp" : "",
+           bundle->no_new_privileges ? " noNewPrivileges" : "");
   sorted = bundle->annotations;
-  return question_write(question, "shim", &sorted);
+  return question_write(question, subject, &sorted);
 }
 
 /* A template with the container's key in the place of any. NULL: no memory. */
@@ -78,7 +84,7 @@ static char *fill_in(const char *template, const struct container *container) {
 }
 
 /* Prepare an enforced container. The path of the bundle for the runtime, or NULL: nothing is left of it. */
-static char *prepare(struct container *container, const struct bundle *bundle, size_t added, const char *config,
+static char *prepare(struct container *container, struct bundle *bundle, size_t added, const char *config,
                      const struct decision *decision) {
   static char root[PATH_MAX], path[PATH_MAX + sizeof "/bundle"];
   size_t size = bundle->strict.json.length + ADDED_SIZE_MAX;
@@ -86,6 +92,7 @@ static char *prepare(struct container *container, const struct bundle *bundle, s
   if (!output.data || (bundle->root && !bundle_path(bundle->root, container->bundle, root))) return NULL;
   bool needed;
   if (!decision->start_hook || !decision->end_hook || !bundle_needs_hook(bundle, config, &needed)) return NULL;
+  if (decision->crun_program && !annotations_add(&bundle->annotations, CRUN_PROGRAM, decision->crun_program)) return NULL;
   if (!container_claim(container)) return NULL;
   struct bundle_change change = {
       .annotations = added,
@@ -95,8 +102,11 @@ static char *prepare(struct container *container, const struct bundle *bundle, s
   };
   snprintf(path, sizeof path, "%s/bundle", container->directory);
   if ((change.start_hook || !needed) && change.end_hook && bundle_write(bundle, &change, &output) &&
-      container_fill(container, decision->filters, decision->count, output.data, output.length))
+      container_fill(container, decision->filters, decision->count, output.data, output.length)) {
+    if (decision->note && journal_open(decision->journal, container->id, decision->journal_level))
+      journal_write("runtime-calls", getpid(), "%s", decision->note);
     return path;
+  }
   container_remove(container->directory);
   return NULL;
 }
@@ -125,12 +135,15 @@ static void create(struct asked *asked, struct question *question, struct decisi
   if (!text || !bundle_parse(&bundle, text, length) || !make_question(question, &bundle, line, &added)) return;
   decision_recall(asked, decision);
   if (decision->kind == DECISION_UNKNOWN || !decision->runtime || !find_runtime(decision->runtime, runtime)) return;
+  /* What was decided about one runtime says nothing about another one of that name. */
+  if (decision->rests_on && strcmp(decision->rests_on, runtime) != 0) return;
   struct container container = {
       .id = line->id,
       .root = line->root ? root : NULL,
       .runtime = runtime,
       .bundle = directory,
       .policy = decision->policy,
+      .method = decision->crun_program ? "crun-bpf" : "exec",
   };
   if (decision->kind == DECISION_PASS) return become(runtime, line, NULL);
   /* Without the right to trace another way is taken, which the program knows. */
