@@ -48,13 +48,19 @@ ssize_t asking_read(const struct asking *asking, char *answer, size_t size) {
   return got;
 }
 
-int asking_end(const struct asking *asking) {
+/* The status of wait(2). */
+static int reap(const struct asking *asking) {
   int status;
-  close(asking->answers); /* whatever it still says: it shall not wait for us */
   while (waitpid(asking->child, &status, 0) < 0) {
-    if (errno != EINTR) return 1;
+    if (errno != EINTR) return -1;
   }
   sigaction(SIGCHLD, &asking->ends, NULL);
+  return status;
+}
+
+int asking_end(const struct asking *asking) {
+  close(asking->answers); /* whatever it still says: it shall not wait for us */
+  int status = reap(asking);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -62,4 +68,6 @@ void asking_leave(const struct asking *asking) {
   char rest[256];
   while (asking_read(asking, rest, sizeof rest) > 0) continue;
   close(asking->answers);
+  kill(asking->child, SIGKILL);
+  reap(asking);
 }

@@ -29,7 +29,9 @@ ssize_t asking_read(const struct asking *asking, char *answer, size_t size);
 /* Wait for its end. Returns its exit code, or -1 where it was ended by a signal. */
 int asking_end(const struct asking *asking);
 
-/* Wait until it has nothing more to say, and has closed its standard output: what it does after that, it need not do. */
+/* Wait until it has nothing more to say, and has closed its standard output: what it would do after that, it need not do, so it is ended.
+   Never left to itself: who started us may get its end for ours (crun 1.8.1 loses one of two SIGCHLD, and waits until the hook's timeout),
+   and may not reap it. */
 void asking_leave(const struct asking *asking);
 
 #endif
