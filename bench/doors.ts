@@ -9,7 +9,7 @@ import { realisticPolicy } from './sandbox.ts'
 import { median, medianDifference, quantile, shuffled } from './statistics.ts'
 import type { Table } from './table.ts'
 
-const ROUNDS = 40
+const ROUNDS = 100
 /** For what a container leaves behind. ms. */
 const PAUSE = 10
 
