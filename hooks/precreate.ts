@@ -7,7 +7,6 @@ import { decide } from '../src/decide/decide.ts'
 import type { Settings } from '../src/decide/settings.ts'
 import { chooseMethod, mayTrace } from '../src/enforce/method.ts'
 import type { Memory } from '../src/enforce/remember.ts'
-import type { CachedFilter } from '../src/filter/cache.ts'
 import { print } from '../src/host/output.ts'
 import {
   annotationsOf,
@@ -57,7 +56,6 @@ export async function precreate(
   const seccomp = seccompOf(config)
   const asked = decision.kind === 'enforce' ? settings.enforce.method : 'exec'
   const method = chooseMethod({ asked, runtime: undefined, traces: mayTrace(), seccomp: seccomp !== undefined })
-  let filter: CachedFilter | undefined
   const change = await changeFor({
     decision,
     settings,
@@ -71,15 +69,11 @@ export async function precreate(
     atEnd: [],
     look: memory?.lookAtPolicy,
     // The cache keeps it: nobody tells us when the container has ended.
-    keep(loaded) {
-      filter = loaded
-      return loaded.map(({ path }) => path)
-    },
+    keep: (filter) => filter.map(({ path }) => path),
   })
   print(encodeConfig(prepareConfig(config, change)))
-  // The other ways depend on more than the question, and learning on nothing that lasts.
-  if (decision.kind === 'enforce' && method === 'exec' && filter !== undefined) {
+  if (decision.kind === 'enforce' && change.repeats !== undefined) {
     const startHook = encodeHook(change.hooks.createRuntime)
-    memory?.keep(question, { ...decision, settings, filter, startHook })
+    memory?.keep(question, { ...decision, ...change.repeats, settings, startHook })
   }
 }

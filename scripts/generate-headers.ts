@@ -47,8 +47,8 @@ write('annotations.h', [
 ])
 
 /** crun's --config, another name for config.json, is left to the program. */
-const valuesOf = (subcommand: 'create' | 'run') =>
-  VALUES[subcommand].filter((name) => name !== 'config' && name !== 'f')
+const values = VALUES.create.filter((name) => name !== 'config' && name !== 'f')
+if (VALUES.run !== VALUES.create) throw new Error('create and run have other options with a value: they need two lists')
 
 write('runtime_options.h', [
   define('The name under which the helper is a runtime.', 'SHIM_NAME', SHIM),
@@ -58,9 +58,8 @@ write('runtime_options.h', [
   list('Those without. Those that tell something are left to the program.', 'flag_options', [...FLAG_OPTIONS, 's']),
   list('Subcommands that start no program in a container.', 'passed_subcommands', PASSED),
   list('Options that say which bundle.', 'bundle_options', BUNDLE),
-  ...(['create', 'run'] as const).flatMap((subcommand) => [
-    list(`Behind ${subcommand}, with a value.`, `${subcommand}_values`, valuesOf(subcommand)),
-    list('Without.', `${subcommand}_flags`, FLAGS[subcommand]),
-  ]),
+  list('Behind create and run, with a value.', 'create_values', values),
+  list('Behind create, without.', 'create_flags', FLAGS.create),
+  list('Behind run, without.', 'run_flags', FLAGS.run),
   list('Where runtimes are looked for.', 'runtime_directories', DIRECTORIES),
 ])

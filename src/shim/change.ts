@@ -38,8 +38,19 @@ export interface ChangeRequest {
   keep(filter: CachedFilter): readonly string[]
 }
 
+export interface PreparedChange extends Change {
+  /**
+   * Where the helper may repeat the change: its filter, and what goes into crun's annotation. Not the way `bundle`, as what is in the bundle's
+   * linux.seccomp is no part of the question; not where nobody can look at what the runtime loads; and learning rests on nothing that lasts.
+   */
+  readonly repeats?: {
+    readonly filter: CachedFilter
+    readonly crun?: { readonly program: string; readonly note: string }
+  }
+}
+
 /** Throws what filterOf() throws, TRACER_FAILED. */
-export async function changeFor(request: ChangeRequest): Promise<Change> {
+export async function changeFor(request: ChangeRequest): Promise<PreparedChange> {
   const { decision, settings, annotations, config } = request
   if (decision.kind === 'learn') {
     const hook = ownHook('learn', config)
@@ -68,8 +79,8 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
   }
   switch (request.method) {
     case 'exec': {
-      const filters = request.keep(await filterOf(store, decision.policy, decision.action, request.look))
-      return { ...base, hooks: { createRuntime: [helper(filters)], poststop } }
+      const filter = await filterOf(store, decision.policy, decision.action, request.look)
+      return { ...base, hooks: { createRuntime: [helper(request.keep(filter))], poststop }, repeats: { filter } }
     }
     case 'bundle': {
       const { bundleLimit, bundleSeccomp } = await import('../enforce/bundle.ts')
@@ -82,13 +93,12 @@ export async function changeFor(request: ChangeRequest): Promise<Change> {
       const { crunFilter } = await import('../enforce/crun-bpf.ts')
       const { calls: runtimeCalls, note } = ownCalls(request, "crun's annotation")
       const filter = await crunFilter(store, { ...decision, runtimeCalls }, request.look)
-      const data = Buffer.from(filter.program).toString('base64')
-      const filters = request.keep([filter])
+      const crunBpf = Buffer.from(filter.program).toString('base64')
       return {
         ...base,
-        crunBpf: data,
-        note,
-        hooks: verified(filters, 'present'),
+        crunBpf,
+        hooks: verified(request.keep([filter]), 'present'),
+        ...(mayTrace() ? { repeats: { filter: [filter], crun: { program: crunBpf, note } } } : {}),
       }
     }
   }

@@ -4,7 +4,6 @@ import { resolve } from 'node:path'
 import { decide } from '../decide/decide.ts'
 import { chooseMethod, mayTrace } from '../enforce/method.ts'
 import { oneLine, SandboxError } from '../errors.ts'
-import type { CachedFilter } from '../filter/cache.ts'
 import { annotationsOf, type ConfigJson, decodeConfig, seccompOf, startsWithoutNewPrivileges } from '../oci/config.ts'
 import { decidingAnnotations, encodeQuestion, shimSubject } from '../oci/question.ts'
 import { calibrationFiles } from '../policy/calibration.ts'
@@ -45,7 +44,6 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
   const { kind, policy } = decision
   const directory = claim(place, { bundle, creator: processOf(invocation.pid), kind, policy, method })
   if (method === 'crun-bpf') memory?.lookAt([runtime, ...calibrationFiles(settings.store)])
-  let filter: CachedFilter | undefined
   try {
     const change = await changeFor({
       decision,
@@ -59,19 +57,13 @@ export async function create(invocation: Invocation): Promise<readonly string[]>
       atEnd: [removal(directory)],
       seccomp,
       look: memory?.lookAtPolicy,
-      keep(loaded) {
-        filter = loaded
-        return keepFilter(directory, loaded)
-      },
+      keep: (filter) => keepFilter(directory, filter),
     })
     const shadow = writeShadow(directory, bundle, moveConfig(prepareConfig(config, change), bundle))
-    // What is in the bundle's linux.seccomp is no part of the question, and learning rests on nothing that lasts.
-    if (kind === 'enforce' && method !== 'bundle' && filter !== undefined && change.hooks.createRuntime.length > 0) {
-      const { hooks, crunBpf, note = '' } = change
-      const startHook = forAnyContainer(encodeHook(hooks.createRuntime), directory)
-      const endHook = forAnyContainer(encodeHook(hooks.poststop), directory)
-      const crun = crunBpf === undefined ? {} : { crun: { program: crunBpf, note } }
-      const answer = { kind, policy, settings, filter, runtime: settings.runtime, startHook, endHook, ...crun } as const
+    if (decision.kind === 'enforce' && change.repeats !== undefined) {
+      const startHook = forAnyContainer(encodeHook(change.hooks.createRuntime), directory)
+      const endHook = forAnyContainer(encodeHook(change.hooks.poststop), directory)
+      const answer = { ...decision, ...change.repeats, settings, runtime: settings.runtime, startHook, endHook }
       memory?.keep(question, answer)
     }
     return [...command.globals, subcommand, '--bundle', shadow, ...given.others]

@@ -21,8 +21,6 @@ export interface Change {
   readonly seccomp?: ConfigJson
   /** The program for crun's annotation, in base64. */
   readonly crunBpf?: string
-  /** What the journal was told of the runtime's own calls. */
-  readonly note?: string
 }
 
 /** Nothing of the runtime's environment reaches a hook; they live too briefly for a JIT. Seconds that it may take, far more than it does. */

@@ -3,9 +3,11 @@ import { type Starting, usage } from './options.ts'
 
 /** Long and short names, as of runc 1.1 to 1.3, crun and youki. */
 export const BUNDLE = ['bundle', 'b']
+/** Of create and run. */
+const PREPARING = [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f']
 export const VALUES: Readonly<Record<Starting, readonly string[]>> = {
-  create: [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f'],
-  run: [...BUNDLE, 'console-socket', 'c', 'pid-file', 'p', 'preserve-fds', 'pidfd-socket', 'config', 'f'],
+  create: PREPARING,
+  run: PREPARING,
   exec: [
     ...[
       'console-socket',

@@ -1,3 +1,14 @@
+/** Puts 1 to `most` tokens into bytes, each in the place of up to two of them. */
+export function damaged(random: Random, bytes: Buffer, tokens: readonly string[], most: number): Buffer {
+  const copy = [...bytes]
+  for (let count = 1 + random.below(most); count > 0; count--) {
+    const at = random.below(copy.length)
+    const token = [...Buffer.from(random.pick(tokens), 'latin1')]
+    copy.splice(at, random.below(3), ...token)
+  }
+  return Buffer.from(copy)
+}
+
 /** A small deterministic generator (a linear congruential one), so that a failing property test fails again. */
 export class Random {
   #state: number

@@ -7,7 +7,7 @@ import { type Test, test } from 'tap'
 import { annotationsOf, decodeConfig, encodeConfig } from '../../src/oci/config.ts'
 import { dockerAnnotations } from '../../src/shim/docker.ts'
 import { type Change, moveConfig, prepareConfig } from '../../src/shim/prepare.ts'
-import { Random } from '../lib/random.ts'
+import { damaged, Random } from '../lib/random.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TRACER = join(ROOT, 'tracer')
@@ -21,7 +21,9 @@ async function compile(t: Test): Promise<string> {
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const program = join(directory, 'oci-sandbox-bundles')
   const repeat = ['bundle', 'bundle_write', 'bundle_image', 'question'].map((name) => `repeat/${name}`)
-  const sources = [...repeat, 'base/strict', 'base/json', 'base/text'].map((name) => join(TRACER, `${name}.c`))
+  const sources = [...repeat, 'base/strict', 'base/json', 'base/text', 'base/procfs'].map((name) =>
+    join(TRACER, `${name}.c`),
+  )
   const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fsanitize=address,undefined']
   const main = join(import.meta.dirname, 'fixtures/bundles.c')
   await execa('gcc', [...flags, '-fno-sanitize-recover=all', '-I', TRACER, '-o', program, main, ...sources])
@@ -141,30 +143,24 @@ function configOf(random: Random, program: string, base: Record<string, unknown>
   return JSON.stringify(config, undefined, random.pick([undefined, undefined, 2]))
 }
 
-function damage(random: Random, text: string): Buffer {
-  const tokens = [
-    '"',
-    '{',
-    '}',
-    '[',
-    ']',
-    ',',
-    ':',
-    '\\',
-    '\\u0000',
-    '\x80',
-    '\0',
-    '"hooks":{},',
-    '"root":{},',
-    'null',
-    ' ',
-  ]
-  const bytes = [...Buffer.from(text)]
-  for (let count = 1 + random.below(2); count > 0; count--) {
-    bytes.splice(random.below(bytes.length), random.below(3), ...Buffer.from(random.pick(tokens), 'latin1'))
-  }
-  return Buffer.from(bytes)
-}
+/** What damages it. */
+const TOKENS = [
+  '"',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '\\',
+  '\\u0000',
+  '\x80',
+  '\0',
+  '"hooks":{},',
+  '"root":{},',
+  'null',
+  ' ',
+]
 
 test('the same configuration, or none', async (t) => {
   const program = await compile(t)
@@ -172,7 +168,7 @@ test('the same configuration, or none', async (t) => {
   const bases = [{}, read('config.json.example'), read('test/corpus/bundle/config.json')]
   const whole = Array.from({ length: ROUNDS }, () => configOf(random, program, random.pick(bases)))
   const configs: Buffer[] = [...bases.map((base) => JSON.stringify(base)), ...whole].map((text) => Buffer.from(text))
-  configs.push(...whole.map((text) => damage(random, text)))
+  configs.push(...whole.map((text) => damaged(random, Buffer.from(text), TOKENS, 2)))
   const found = await changed(program, configs)
   let both = 0
   const wrong: unknown[] = []

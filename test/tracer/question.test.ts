@@ -7,7 +7,7 @@ import { test } from 'tap'
 import { SandboxError } from '../../src/errors.ts'
 import { DECIDING_KEYS, decidingAnnotations, encodeQuestion } from '../../src/oci/question.ts'
 import { decodeState } from '../../src/oci/state.ts'
-import { Random } from '../lib/random.ts'
+import { damaged, Random } from '../lib/random.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TRACER = join(ROOT, 'tracer')
@@ -102,31 +102,23 @@ function stateOf(random: Random): Record<string, unknown> {
   }
 }
 
-function damage(random: Random, bytes: Buffer): Buffer {
-  const tokens = [
-    '"',
-    '{',
-    '}',
-    ',',
-    ':',
-    '\\',
-    '\\u0000',
-    '\\ud800',
-    '\x80',
-    '\xff\xfe',
-    '\0',
-    '"pid":1,',
-    '"status":"stopped",',
-    ' ',
-  ]
-  const copy = [...bytes]
-  for (let count = 1 + random.below(3); count > 0; count--) {
-    const at = random.below(copy.length)
-    const token = [...Buffer.from(random.pick(tokens), 'latin1')]
-    copy.splice(at, random.below(3), ...token)
-  }
-  return Buffer.from(copy)
-}
+/** What damages it. */
+const TOKENS = [
+  '"',
+  '{',
+  '}',
+  ',',
+  ':',
+  '\\',
+  '\\u0000',
+  '\\ud800',
+  '\x80',
+  '\xff\xfe',
+  '\0',
+  '"pid":1,',
+  '"status":"stopped",',
+  ' ',
+]
 
 /** Escapes that mean the same. */
 function escaped(random: Random, text: string): string {
@@ -139,9 +131,9 @@ test('the same question, or none', async (t) => {
   const random = new Random(15)
   const plain = Array.from({ length: 3000 }, () => Buffer.from(JSON.stringify(stateOf(random))))
   const altered = plain.map((state) => Buffer.from(escaped(random, state.toString()).replaceAll('\\u0074rue', 'true')))
-  const damaged = plain.flatMap((state) => [damage(random, state), damage(random, state)])
+  const broken = plain.flatMap((state) => [damaged(random, state, TOKENS, 3), damaged(random, state, TOKENS, 3)])
   const corpus = ['created', 'stopped'].map((name) => readFileSync(join(ROOT, `test/corpus/state/${name}.json`)))
-  const states = [...corpus, ...plain, ...altered, ...damaged]
+  const states = [...corpus, ...plain, ...altered, ...broken]
   const found = await questionsOf(t, states)
   let both = 0
   const wrong: unknown[] = []

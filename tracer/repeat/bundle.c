@@ -1,9 +1,16 @@
 #include "repeat/bundle.h"
 
+#include "base/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+enum { TEXT_SIZE_MAX = 1 << 20 };
 
 /* Go's decoder takes "Hooks" for "hooks" too: of the keys that are looked at, only this spelling (src/oci/config.ts). */
 static bool spelled(struct strict *strict, const char *key, const char *const *meant) {
@@ -208,6 +215,21 @@ static bool read_member(struct bundle *bundle, const char *key) {
   return strict_skip(strict);
 }
 
+char *bundle_read(const char *path, size_t *length) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  char *text = malloc(TEXT_SIZE_MAX);
+  ssize_t got = 0;
+  for (*length = 0; text && *length < TEXT_SIZE_MAX; *length += (size_t)got) {
+    if ((got = read(fd, text + *length, TEXT_SIZE_MAX - *length)) <= 0) break;
+  }
+  close(fd);
+  if (text && got == 0) return text;
+  free(text);
+  errno = EFBIG;
+  return NULL;
+}
+
 bool bundle_parse(struct bundle *bundle, const char *text, size_t length) {
   struct strict *strict = &bundle->strict;
   struct strict_object object;
@@ -225,10 +247,7 @@ bool bundle_needs_hook(const struct bundle *bundle, const char *config, bool *ne
   char self[PATH_MAX];
   *needed = !bundle->own_hook;
   if (*needed) return true;
-  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (length <= 0) return false;
-  self[length] = 0;
-  if (!is(bundle->own_hook, self)) return false;
+  if (!procfs_exe(getpid(), self, sizeof self) || !is(bundle->own_hook, self)) return false;
   return config ? bundle->own_config && is(bundle->own_config, config) : !bundle->own_config;
 }
 

@@ -30,6 +30,9 @@ struct bundle {
   const char *hostname;
 };
 
+/* A configuration, or another text of at most 1 MiB, in memory that stays. NULL with errno. */
+char *bundle_read(const char *path, size_t *length);
+
 /* Read it. False: it is not certain that the program would find the same in it, or would only add to it. */
 bool bundle_parse(struct bundle *bundle, const char *text, size_t length);
 

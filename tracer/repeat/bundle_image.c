@@ -4,13 +4,8 @@
 #include "repeat/annotations.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { DESCRIPTION_SIZE_MAX = 1 << 20 };
 
 /* The length of the directory in DATA-ROOT/containers/ID/hostname; 0: the path is not such a one. */
 static size_t docker_directory(const char *path) {
@@ -22,22 +17,6 @@ static size_t docker_directory(const char *path) {
   if (memcmp(tail, parent, sizeof parent - 1) != 0 || strcmp(id + ID_SIZE, name) != 0) return 0;
   if (strspn(id, "0123456789abcdef") != ID_SIZE) return 0;
   return length - (sizeof name - 1);
-}
-
-/* The whole file, in memory that stays; NULL with errno. */
-static char *read_description(const char *path, size_t *length) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return NULL;
-  char *text = malloc(DESCRIPTION_SIZE_MAX);
-  ssize_t got = 0;
-  for (*length = 0; text && *length < DESCRIPTION_SIZE_MAX; *length += (size_t)got) {
-    if ((got = read(fd, text + *length, DESCRIPTION_SIZE_MAX - *length)) <= 0) break;
-  }
-  close(fd);
-  if (text && got == 0) return text;
-  free(text);
-  errno = EFBIG;
-  return NULL;
 }
 
 static const char *read_image(struct strict *strict) {
@@ -59,7 +38,7 @@ bool bundle_add_image(struct bundle *bundle) {
   size_t length, size = bundle->hostname ? docker_directory(bundle->hostname) : 0;
   if (size == 0 || annotations_find(&bundle->annotations, DOCKER_IMAGE_KEY)) return true;
   if (snprintf(path, sizeof path, "%.*s/config.v2.json", (int)size, bundle->hostname) >= (int)sizeof path) return false;
-  char *text = read_description(path, &length);
+  char *text = bundle_read(path, &length);
   if (!text) return errno == ENOENT;
   if (!strict_start(&strict, text, length) || !strict_enter(&strict, &object)) return false;
   while ((key = strict_key(&strict, &object))) {

@@ -1,5 +1,7 @@
 #include "repeat/program.h"
 
+#include "base/procfs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,9 +13,7 @@
 bool program_find(char path[PATH_MAX], struct stat *status) {
   static const char *const places[] = {"/oci-sandbox", "/../../bin/oci-sandbox"};
   char self[PATH_MAX];
-  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (length <= 0) return false;
-  self[length] = 0;
+  if (!procfs_exe(getpid(), self, sizeof self)) return false;
   *strrchr(self, '/') = 0;
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
     if (snprintf(path, PATH_MAX, "%s%s", self, places[i]) < PATH_MAX && stat(path, status) == 0 && S_ISREG(status->st_mode))

@@ -70,7 +70,7 @@ static const char *const bundle_options[] = {
     NULL,
 };
 
-/* Behind create, with a value. */
+/* Behind create and run, with a value. */
 static const char *const create_values[] = {
     "bundle",
     "b",
@@ -83,7 +83,7 @@ static const char *const create_values[] = {
     NULL,
 };
 
-/* Without. */
+/* Behind create, without. */
 static const char *const create_flags[] = {
     "no-pivot",
     "no-new-keyring",
@@ -91,20 +91,7 @@ static const char *const create_flags[] = {
     NULL,
 };
 
-/* Behind run, with a value. */
-static const char *const run_values[] = {
-    "bundle",
-    "b",
-    "console-socket",
-    "c",
-    "pid-file",
-    "p",
-    "preserve-fds",
-    "pidfd-socket",
-    NULL,
-};
-
-/* Without. */
+/* Behind run, without. */
 static const char *const run_flags[] = {
     "no-pivot",
     "no-new-keyring",

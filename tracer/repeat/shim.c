@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONFIG_SIZE_MAX = 1 << 20, ADDED_SIZE_MAX = 1 << 17, EXIT_REPORTED = 3 /* src/shim/main.ts */ };
+enum { ADDED_SIZE_MAX = 1 << 17, EXIT_REPORTED = 3 /* src/shim/main.ts */ };
 
 extern char **environ;
 
@@ -111,17 +111,6 @@ static char *prepare(struct container *container, struct bundle *bundle, size_t 
   return NULL;
 }
 
-static char *read_file(const char *path, size_t *length) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  char *text = fd < 0 ? NULL : malloc(CONFIG_SIZE_MAX);
-  ssize_t got = -1;
-  for (*length = 0; text && *length < CONFIG_SIZE_MAX; *length += (size_t)got) {
-    if ((got = read(fd, text + *length, CONFIG_SIZE_MAX - *length)) <= 0) break;
-  }
-  if (fd >= 0) close(fd);
-  return got == 0 ? text : NULL;
-}
-
 /* create and run. Returns where the program is to be asked. */
 static void create(struct asked *asked, struct question *question, struct decision *decision, const struct shim_line *line) {
   static struct bundle bundle;
@@ -131,7 +120,7 @@ static void create(struct asked *asked, struct question *question, struct decisi
   if (!getcwd(current, sizeof current) || !bundle_path(line->bundle, current, directory)) return;
   if (line->root && !bundle_path(line->root, current, root)) return;
   snprintf(path, sizeof path, "%s/config.json", directory);
-  char *text = read_file(path, &length);
+  char *text = bundle_read(path, &length);
   if (!text || !bundle_parse(&bundle, text, length) || !make_question(question, &bundle, line, &added)) return;
   decision_recall(asked, decision);
   if (decision->kind == DECISION_UNKNOWN || !decision->runtime || !find_runtime(decision->runtime, runtime)) return;

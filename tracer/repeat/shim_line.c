@@ -66,7 +66,7 @@ static int read_globals(struct shim_line *line, int argc, char **argv) {
 }
 
 /* What follows create or run. False: the program shall judge. */
-static bool read_rest(struct shim_line *line, const char *const *values, const char *const *flags) {
+static bool read_rest(struct shim_line *line, const char *const *flags) {
   struct option option;
   for (int at = 0; at < line->rest_count; at++) {
     char *argument = line->rest[at];
@@ -78,7 +78,7 @@ static bool read_rest(struct shim_line *line, const char *const *values, const c
     is_option(argument, &option);
     if (includes(flags, option.name, option.length)) {
       line->others[line->other_count++] = argument;
-    } else if (includes(values, option.name, option.length)) {
+    } else if (includes(create_values, option.name, option.length)) {
       char *value = at + 1 < line->rest_count ? line->rest[at + 1] : NULL;
       if (!option.value && !value) return false;
       if (includes(bundle_options, option.name, option.length)) {
@@ -112,8 +112,8 @@ enum shim_kind shim_read(struct shim_line *line, int argc, char **argv) {
   line->rest = argv + at;
   line->rest_count = argc - at;
   if (includes(passed_subcommands, subcommand, strlen(subcommand))) return SHIM_PASSES;
-  bool known = strcmp(subcommand, "create") == 0 ? read_rest(line, create_values, create_flags)
-               : strcmp(subcommand, "run") == 0  ? read_rest(line, run_values, run_flags)
+  bool known = strcmp(subcommand, "create") == 0 ? read_rest(line, create_flags)
+               : strcmp(subcommand, "run") == 0  ? read_rest(line, run_flags)
                                                  : false;
   /* --policy and --action alone are an error. */
   return known && is_text(argc, argv) && (line->mode || !(line->policy || line->action)) ? SHIM_CREATES : SHIM_ASKS;
