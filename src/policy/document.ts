@@ -121,26 +121,17 @@ function semanticProblems(policy: PolicyDocument): string[] {
   const problems: string[] = []
   for (const [architecture, { syscalls }] of architecturesOf(policy)) {
     const seen = new Set<string>()
-    for (let index = 0; index < syscalls.length; index++) {
-      const syscall = syscalls[index] as AllowedSyscall
+    for (const [index, syscall] of syscalls.entries()) {
       const { name, number, learned, rules } = syscall
+      // Most calls have no problem, and need no place to tell of one.
+      const at = () => `/architectures/${architecture}/syscalls/${index}`
       const key = syscallKey(syscall)
-      if (
-        (name === undefined) !== (number === undefined) &&
-        !seen.has(key) &&
-        learned === undefined &&
-        rules === undefined
-      ) {
-        seen.add(key)
-        continue
-      }
-      const at = `/architectures/${architecture}/syscalls/${index}`
-      if ((name === undefined) === (number === undefined)) problems.push(`${at}: expected either a name or a number`)
-      if (seen.has(key)) problems.push(`${at}: ${JSON.stringify(key)} stands in the list twice`)
+      if ((name === undefined) === (number === undefined)) problems.push(`${at()}: expected either a name or a number`)
+      if (seen.has(key)) problems.push(`${at()}: ${JSON.stringify(key)} stands in the list twice`)
       seen.add(key)
-      problems.push(...learnedProblems(learned, `${at}/learned`))
-      for (const [number, rule] of (rules ?? []).entries())
-        problems.push(...ruleProblems(rule, ARGUMENT_BITS[architecture], `${at}/rules/${number}`))
+      if (learned !== undefined) problems.push(...learnedProblems(learned, `${at()}/learned`))
+      for (const [place, rule] of rules?.entries() ?? [])
+        problems.push(...ruleProblems(rule, ARGUMENT_BITS[architecture], `${at()}/rules/${place}`))
     }
   }
   problems.push(...pathProblems(policy.paths))

@@ -40,8 +40,7 @@ function compareNumbers(a: readonly number[], b: readonly number[]): number {
 }
 
 /** What the schema cannot say. */
-export function* learnedProblems(learned: LearnedArguments | undefined, at: string): Generator<string> {
-  if (learned === undefined) return
+export function* learnedProblems(learned: LearnedArguments, at: string): Generator<string> {
   const { arguments: indexes, values } = learned
   if (indexes.some((index, place) => place > 0 && index <= (indexes[place - 1] as number)))
     yield `${at}/arguments: must be ascending, each once`
