@@ -248,6 +248,10 @@ export const statusField = async (pid: number, name: string): Promise<string | u
   return text.match(new RegExp(`^${name}:\\s*(.*)$`, 'm'))?.[1]
 }
 
+/** Whether a process is in a group-stop (state T of proc(5); t, a tracer's, is not that). */
+export const isStopped = async (pid: number): Promise<boolean> =>
+  (await statusField(pid, 'State'))?.startsWith('T') === true
+
 type Printing = Pick<Running, 'stdout'> & PromiseLike<{ stderr: string }>
 
 /** Wait until the container has printed a text. */
