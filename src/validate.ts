@@ -5,9 +5,18 @@ import { NAME_RULE } from './policy/name.ts'
 /** More problems than this are counted, not listed. */
 const MAX_PROBLEMS = 8
 
+/** What a schema was compiled to (scripts/generate.ts): a check, and the validator that says what is wrong where the check fails. */
+export interface CompiledSchema {
+  readonly isValid: (value: unknown) => boolean
+  readonly validator: () => ValidateFunction
+}
+
 /** The problems of a value, in one line; undefined where the value is valid. */
-export function schemaProblems(validate: ValidateFunction, value: unknown): string | undefined {
-  return validate(value) ? undefined : listProblems((validate.errors ?? []).map(describe))
+export function schemaProblems({ isValid, validator }: CompiledSchema, value: unknown): string | undefined {
+  if (isValid(value)) return undefined
+  const validate = validator()
+  validate(value)
+  return listProblems((validate.errors ?? []).map(describe)) || 'it is not what its JSON Schema says'
 }
 
 /** Problems ("/pointer: text") in one line, one for each place. */

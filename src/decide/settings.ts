@@ -1,12 +1,13 @@
 /** The host's configuration: its word over the annotations. */
 import { SandboxError } from '../errors.ts'
+import { isConfig } from '../generated/check.ts'
 import type { HostConfig } from '../generated/config.ts'
-import { validateConfig } from '../generated/validate.js'
+import { validators } from '../generated/validate.js'
 import { readTrusted } from '../host/files.ts'
 import type { LogLevel } from '../host/journal.ts'
 import { parseObject } from '../json.ts'
 import { ACTIONS, DETAILS, type Detail, MODES, type Mode, type ViolationAction } from '../oci/annotations.ts'
-import { listProblems, schemaProblems } from '../validate.ts'
+import { type CompiledSchema, listProblems, schemaProblems } from '../validate.ts'
 import { type Requirement, requirementProblems } from './required.ts'
 
 export const DEFAULT_CONFIG = '/etc/oci-sandbox/config.json'
@@ -49,12 +50,14 @@ export function loadSettings(path?: string, look?: (descriptor: number) => void)
   return withDefaults(decodeSettings(bytes.toString('utf8'), file))
 }
 
+const CONFIG: CompiledSchema = { isValid: isConfig, validator: () => validators().validateConfig }
+
 /** Decodes a configuration; `file` names it in messages. Throws HOST_CONFIG_INVALID. */
 export function decodeSettings(text: string, file: string): HostConfig {
   const value = parseObject(text, (problem) => {
     throw invalid(file, problem)
   })
-  const problems = schemaProblems(validateConfig, value)
+  const problems = schemaProblems(CONFIG, value)
   if (problems !== undefined) throw invalid(file, problems)
   const config = value as HostConfig
   const contradictions = requirementProblems(config.required ?? [])

@@ -3,10 +3,11 @@
  * what a schema cannot say), naming every bad place at once; encoding is deterministic to the byte.
  */
 import { SandboxError } from '../errors.ts'
+import { isPolicy } from '../generated/check.ts'
 import type { AllowedSyscall, Architecture, Comparison, Import, PolicyDocument } from '../generated/policy.ts'
-import { validatePolicy } from '../generated/validate.js'
+import { validators } from '../generated/validate.js'
 import { parseObject } from '../json.ts'
-import { listProblems, schemaProblems } from '../validate.ts'
+import { type CompiledSchema, listProblems, schemaProblems } from '../validate.ts'
 import { canonicalLearned, learnedProblems } from './learned.ts'
 import { sortedLines } from './lines.ts'
 import { migrated } from './migrations.ts'
@@ -34,13 +35,15 @@ export function architecturesOf(policy: PolicyDocument): [ArchitectureName, Arch
   return entries.sort(([a], [b]) => compareText(a, b))
 }
 
+const POLICY: CompiledSchema = { isValid: isPolicy, validator: () => validators().validatePolicy }
+
 /** Decodes a policy. `source` names it in messages (a path). Throws POLICY_INVALID. */
 export function decodePolicy(text: string, source: string): PolicyDocument {
   const refuse = (problem: string, remedy = 'learn it again or restore it'): never => {
     throw new SandboxError('POLICY_INVALID', `policy ${source}: ${problem}; ${remedy}`)
   }
   const value = migrated(parseObject(text, refuse), POLICY_VERSION, refuse)
-  const problems = schemaProblems(validatePolicy, value)
+  const problems = schemaProblems(POLICY, value)
   if (problems !== undefined) return refuse(problems)
   const policy = value as unknown as PolicyDocument
   const beyond = semanticProblems(policy)
