@@ -1,9 +1,9 @@
 /** doctor --calibrate, and what doctor says of a runtime's calibration. */
 import { readFileSync } from 'node:fs'
-import { syscallTable } from '../filter/library.ts'
 import { sha256 } from '../host/hash.ts'
 import { print } from '../host/output.ts'
 import { calibrationsOf, currentCalibration, writeCalibration } from '../policy/calibration.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { calibrate } from '../setup/calibrate.ts'
 import type { Finding } from '../setup/finding.ts'
 import type { Invocation } from './command.ts'
@@ -13,7 +13,7 @@ import { fill } from './text.ts'
 /** Returns the exit code. Throws RUNTIME_FAILED. */
 export async function runCalibration(invocation: Invocation): Promise<number> {
   const { settings, flag } = invocation
-  const measured = await calibrate(runtimePath(invocation), syscallTable().nameOf)
+  const measured = await calibrate(runtimePath(invocation), SYSCALL_NAMES.nameOf)
   const path = writeCalibration(settings.store, measured)
   if (flag('json')) {
     print(`${JSON.stringify(measured, null, 2)}\n`)

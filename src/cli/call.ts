@@ -1,10 +1,10 @@
 /** A call as people type it: its name or number, and its arguments. */
 import { SandboxError } from '../errors.ts'
 import { ARCHITECTURES, auditArch, registerBits } from '../filter/architectures.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import type { SyscallData } from '../filter/simulate.ts'
 import type { ArchitectureName } from '../policy/document.ts'
 import { nativeArchitecture } from '../policy/native.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Option } from './command.ts'
 
 export const ARCH_OPTION: Option = {
@@ -22,14 +22,13 @@ export interface TypedCall extends SyscallData {
 /** Throws USAGE. */
 export function parseCall(call: string, args: readonly string[], architecture: string | undefined): TypedCall {
   const name = architectureOf(architecture)
-  const library = seccompLibrary()
-  const number = /^\d/.test(call) ? Number(call) : library.resolveName(name, call)
+  const number = /^\d/.test(call) ? Number(call) : SYSCALL_NAMES.numberOf(name, call)
   if (number === undefined) throw new SandboxError('USAGE', `${JSON.stringify(call)} is no syscall of ${name}`)
   if (!Number.isInteger(number) || number > 0xffff_ffff)
     throw new SandboxError('USAGE', `${call} is no syscall number: expected 0 to ${0xffff_ffff}`)
   return {
     architecture: name,
-    name: library.resolveNumber(name, number),
+    name: SYSCALL_NAMES.nameOf(name, number),
     arch: auditArch(name),
     number,
     args: args.map((text, index) => parseArgument(text, index, registerBits(name))),

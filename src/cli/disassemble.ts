@@ -1,7 +1,7 @@
 import { disassemble as list } from '../filter/disassemble.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import { decodeProgram } from '../filter/program.ts'
 import { print } from '../host/output.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command } from './command.ts'
 import { ACTION_OPTION, actionOf } from './options.ts'
 import { loadSubject, programsOf, SUBJECT_HELP } from './subject.ts'
@@ -18,10 +18,9 @@ export const disassemble: Command = {
   async run({ operands, store, text }) {
     const subject = await loadSubject(store, operands[0] as string)
     const programs = await programsOf(subject, actionOf(text('action')))
-    const library = seccompLibrary()
     const listings = programs.map((bytes, index) => {
       const heading = programs.length > 1 ? `${index > 0 ? '\n' : ''}program ${index} of ${programs.length}\n` : ''
-      const lines = list(decodeProgram(bytes), (architecture, number) => library.resolveNumber(architecture, number))
+      const lines = list(decodeProgram(bytes), SYSCALL_NAMES.nameOf)
       return `${heading}${lines.join('\n')}\n`
     })
     print(listings.join(''))

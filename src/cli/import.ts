@@ -19,9 +19,9 @@ import { addKernelCalls, policyOfImport } from '../policy/import/policy.ts'
 import { mergePolicies } from '../policy/merge.ts'
 import { nativeArchitecture } from '../policy/native.ts'
 import { startProblems } from '../policy/startable.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command, Invocation } from './command.ts'
 import { readInput } from './input.ts'
-import { syscallNames } from './names.ts'
 import { systemdGroups } from './systemd-groups.ts'
 import { count } from './text.ts'
 
@@ -111,7 +111,7 @@ export async function importFiles(
     const merged = policies.reduce((all, next) => mergePolicies(all, next))
     return { ...merged, name, imports: [...(merged.imports ?? []), provenance] }
   }
-  const collector = new Collector(syscallNames(), { observed: OBSERVATIONS.has(format) })
+  const collector = new Collector(SYSCALL_NAMES, { observed: OBSERVATIONS.has(format) })
   readFiles(format, texts, collector, await readOptions(format, invocation), (index, problem) => {
     throw invalid(files[index] as string, format, problem)
   })

@@ -2,12 +2,12 @@ import { asSandboxError, oneLine, SandboxError } from '../errors.ts'
 import { boxJson, boxText } from '../filter/box-text.ts'
 import { bitsOf, type Change, type ChangeKind, compareRegions } from '../filter/compare.ts'
 import { Diagram } from '../filter/diagram.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import { meaningOf } from '../filter/meaning.ts'
 import { decodePrograms, type Regions, regionsOf } from '../filter/regions.ts'
 import { returnName } from '../filter/returns.ts'
 import { print, printError } from '../host/output.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command, Invocation } from './command.ts'
 import { ACTION_OPTION, actionOf } from './options.ts'
 import { type FilterSubject, loadSubject, type PolicySubject, SUBJECT_HELP } from './subject.ts'
@@ -125,8 +125,11 @@ function placeOf({ architecture, archFrom, archTo }: Change): string {
 /** The calls of a change that have names, and whether that is all of them. */
 function namesOf({ architecture, from, to }: Change): { names: string[]; all: boolean } {
   if (architecture === undefined) return { names: [], all: false }
-  const names = [...seccompLibrary().syscalls(architecture)].filter(([, number]) => number >= from && number <= to)
-  return { names: names.map(([name]) => name), all: names.length === to - from + 1 }
+  const names = [...SYSCALL_NAMES.all(architecture)].filter((name) => {
+    const number = SYSCALL_NAMES.numberOf(architecture, name) as number
+    return number >= from && number <= to
+  })
+  return { names, all: names.length === to - from + 1 }
 }
 
 /** More calls than this in a row that are only refused in another way are not named. */

@@ -6,11 +6,11 @@ import { oneLine, SandboxError } from '../errors.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { architecturesOf, decodePolicy, encodePolicy } from '../policy/document.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { listProblems } from '../validate.ts'
 import type { Command } from './command.ts'
 import { readInput } from './input.ts'
 import { loadPolicy } from './load.ts'
-import { syscallNames } from './names.ts'
 import { changeOf, EDIT_OPTIONS } from './policy-change.ts'
 
 export const policyEdit: Command = {
@@ -77,7 +77,7 @@ function startEditor(file: string): void {
 /** The edited policy, if it could be enforced. */
 function checked(text: string, name: string): PolicyDocument {
   const policy = decodePolicy(text, 'that was edited')
-  const names = syscallNames()
+  const names = SYSCALL_NAMES
   const problems =
     policy.name === name ? [] : [`/name: is ${JSON.stringify(policy.name)}; rename it with policy rename`]
   for (const [architecture, { syscalls }] of architecturesOf(policy)) {

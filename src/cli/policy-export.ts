@@ -11,12 +11,12 @@ import { pseudoFilterCode } from '../policy/export/pfc.ts'
 import { spoProfile } from '../policy/export/spo.ts'
 import { systemdDropIn } from '../policy/export/systemd.ts'
 import { type ExportOptions, exportOci, SCMP_ARCH } from '../policy/export-oci.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { widenPolicy } from '../policy/widen.ts'
 import type { Command, Invocation } from './command.ts'
 import { compile } from './compile.ts'
 import { RUNTIME_OPTION, runtimePathIfInstalled } from './installed-runtime.ts'
 import { loadPolicy } from './load.ts'
-import { syscallNames } from './names.ts'
 import { ACTION_OPTION, actionOf } from './options.ts'
 
 const FORMATS = ['oci', 'docker', 'kubernetes', 'spo', 'systemd', 'bpf', 'pfc'] as const
@@ -93,15 +93,15 @@ async function encode(format: Exclude<Format, 'bpf'>, policy: PolicyDocument, op
     case 'pfc':
       return pseudoFilterCode(seccompLibrary(), policy, options.action)
     case 'systemd':
-      return systemdDropIn(policy, oneList(policy, syscallNames()), options.action)
+      return systemdDropIn(policy, oneList(policy, SYSCALL_NAMES), options.action)
     case 'spo': {
       const { formatYaml } = await import('./yaml.ts')
-      return formatYaml(spoProfile(policy, exportOci(oneList(policy, syscallNames()), options)))
+      return formatYaml(spoProfile(policy, exportOci(oneList(policy, SYSCALL_NAMES), options)))
     }
     case 'oci':
     case 'docker':
     case 'kubernetes':
-      return `${encodeJson(exportOci(oneList(policy, syscallNames()), options))}\n`
+      return `${encodeJson(exportOci(oneList(policy, SYSCALL_NAMES), options))}\n`
   }
 }
 

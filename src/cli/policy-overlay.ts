@@ -6,12 +6,12 @@ import { print } from '../host/output.ts'
 import { decodePolicy, encodePolicy } from '../policy/document.ts'
 import { kernelCalls } from '../policy/kernel-calls.ts'
 import { applyOverlay, decodeOverlay, minimised, type Overlay } from '../policy/overlay.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { listProblems } from '../validate.ts'
 import type { Command } from './command.ts'
 import { readInput } from './input.ts'
 import { loadPolicy } from './load.ts'
 import { keptNotes, replaceMade } from './made.ts'
-import { syscallNames } from './names.ts'
 import { readProfileFile } from './profile-file.ts'
 
 /** The mark of a policy that an overlay made, and that may be replaced by its next version. */
@@ -43,7 +43,7 @@ export const policyOverlay: Command = {
     const overlay = readOverlay(file, source.toString('utf8'))
     const others = overlay.intersect.map((path) => readProfileFile(file === '-' ? path : resolve(dirname(file), path)))
     const unknown: string[] = []
-    const { policy: result, notes } = applyOverlay(policy, overlay, others, syscallNames(), (problem) =>
+    const { policy: result, notes } = applyOverlay(policy, overlay, others, SYSCALL_NAMES, (problem) =>
       unknown.push(`/: ${problem}`),
     )
     if (unknown.length > 0) throw invalid(file, listProblems(unknown))

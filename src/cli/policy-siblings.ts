@@ -3,10 +3,10 @@ import { print } from '../host/output.ts'
 import { architecturesOf } from '../policy/document.ts'
 import { isUnrestricted } from '../policy/learned.ts'
 import { withoutSiblings, withSiblings } from '../policy/siblings.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { syscallKey } from '../policy/syscalls.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
-import { syscallNames } from './names.ts'
 import { table } from './text.ts'
 
 export const policySiblings: Command = {
@@ -28,7 +28,7 @@ export const policySiblings: Command = {
     const policy = await loadPolicy(store, name)
     if (flag('add') || flag('remove')) {
       store.directory(name)
-      const names = syscallNames()
+      const names = SYSCALL_NAMES
       await store.update(name, (stored) => {
         if (stored === undefined) return undefined
         return flag('add') ? withSiblings(stored, names) : withoutSiblings(stored)

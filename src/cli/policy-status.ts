@@ -2,9 +2,9 @@ import type { PolicyDocument } from '../generated/policy.ts'
 import { print } from '../host/output.ts'
 import { policyStatus, type Status } from '../policy/status.ts'
 import { type Surface, surfaceOf } from '../policy/surface.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command } from './command.ts'
 import { loadPolicy } from './load.ts'
-import { syscallNames } from './names.ts'
 import { readProfileFile } from './profile-file.ts'
 import { count, fill, table } from './text.ts'
 
@@ -34,7 +34,7 @@ export const policyStatusCommand: Command = {
     const file = text('against')
     const against = file === undefined ? undefined : readProfileFile(file)
     const status = policyStatus(policy)
-    const surface = surfaceOf(policy, syscallNames(), against)
+    const surface = surfaceOf(policy, SYSCALL_NAMES, against)
     if (flag('json')) print(`${JSON.stringify({ ...status, surface }, null, 2)}\n`)
     else print(describe(policy, status, surface, file))
     return 0

@@ -4,11 +4,11 @@ import { sha256 } from '../host/hash.ts'
 import { print } from '../host/output.ts'
 import { type ArchitectureName, architecturesOf, decodePolicy, encodePolicy } from '../policy/document.ts'
 import { SCMP_ARCH } from '../policy/export-oci.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { translatePolicy } from '../policy/translate.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPolicy } from './load.ts'
 import { keptNotes, replaceMade } from './made.ts'
-import { syscallNames } from './names.ts'
 
 /** The mark of a policy that was translated, and that may be replaced by its next version. */
 const FORMAT = 'translation'
@@ -48,7 +48,7 @@ export const policyTranslate: Command = {
     const name = text('name') ?? `${policy.name}-${to}`
     store.directory(name)
     const options = { from, to, widen: flag('widen'), siblings: settings.siblings ?? true }
-    const { policy: result, notes } = translatePolicy(policy, options, syscallNames())
+    const { policy: result, notes } = translatePolicy(policy, options, SYSCALL_NAMES)
     for (const note of notes) print(`${note}\n`)
     const provenance = {
       format: FORMAT,

@@ -3,13 +3,13 @@ import { RET_ALLOW } from '../filter/actions.ts'
 import { cacheKey, FilterCache } from '../filter/cache.ts'
 import { describeCall } from '../filter/call-text.ts'
 import { learnedCalls } from '../filter/learned-calls.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import { compileSource } from '../filter/lookup.ts'
 import { findDifference } from '../filter/prove.ts'
 import { returnName } from '../filter/returns.ts'
 import { Simulator } from '../filter/simulate.ts'
 import { print } from '../host/output.ts'
 import { ACTIONS, type ViolationAction } from '../oci/annotations.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command } from './command.ts'
 import { ACTION_OPTION, actionOf } from './options.ts'
 import { loadPolicySubject, type PolicySubject, readFilters } from './subject.ts'
@@ -103,8 +103,7 @@ function check(
 /** Whether the filter lets pass what runs did. That follows from the proof, but it is what people ask for, and needs nothing of the proof. */
 function learned({ policy }: PolicySubject, programs: readonly Uint8Array[]): Check {
   const simulator = new Simulator(programs)
-  const library = seccompLibrary()
-  const calls = learnedCalls(policy, (architecture, name) => library.resolveName(architecture, name))
+  const calls = learnedCalls(policy, SYSCALL_NAMES.numberOf)
   const refused = calls.filter((call) => simulator.run(call) !== RET_ALLOW)
   const [first] = refused
   const what = 'learned calls'

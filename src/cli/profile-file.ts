@@ -9,8 +9,8 @@ import { Collector } from '../policy/import/collector.ts'
 import { policyOfImport } from '../policy/import/policy.ts'
 import { readProfile } from '../policy/import/profile.ts'
 import { nativeArchitecture } from '../policy/native.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { readInput } from './input.ts'
-import { syscallNames } from './names.ts'
 
 /** Conditions of a profile are decided without capabilities. Throws INPUT_UNREADABLE, IMPORT_INVALID, POLICY_INVALID. */
 export function readProfileFile(path: string): PolicyDocument {
@@ -20,7 +20,7 @@ export function readProfileFile(path: string): PolicyDocument {
   }
   const value = parseObject(text, refuse)
   if (value.version !== undefined && value.runs !== undefined) return decodePolicy(text, path)
-  const collector = new Collector(syscallNames(), { observed: false })
+  const collector = new Collector(SYSCALL_NAMES, { observed: false })
   const architecture = nativeArchitecture(process.arch) ?? 'x86_64'
   readProfile(value, collector, { architecture, capabilities: new Set(), kernel: release() }, refuse)
   const provenance = { format: 'oci', digest: `sha256:${sha256(text)}`, date: new Date().toISOString() }

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { oneLine, SandboxError } from '../errors.ts'
 import { type ResolvedArchitecture, resolvePolicy } from '../filter/evaluate.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import { compileSource, type PolicySource } from '../filter/lookup.ts'
 import { decodeProgram, programProblem } from '../filter/program.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
@@ -10,6 +9,7 @@ import { printError } from '../host/output.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { encodePolicy } from '../policy/document.ts'
 import type { Store } from '../policy/store.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { listProblems } from '../validate.ts'
 import { loadSource } from './load.ts'
 
@@ -101,8 +101,7 @@ function readFilter(path: string): Uint8Array {
 
 function resolved(policy: PolicyDocument): readonly ResolvedArchitecture[] {
   const unresolved: string[] = []
-  const library = seccompLibrary()
-  const architectures = resolvePolicy(policy, (arch, name) => library.resolveName(arch, name), unresolved)
+  const architectures = resolvePolicy(policy, SYSCALL_NAMES.numberOf, unresolved)
   if (unresolved.length > 0)
     throw new SandboxError(
       'POLICY_INVALID',

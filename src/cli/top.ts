@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { asSandboxError, oneLine, SandboxError } from '../errors.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import { readTrusted } from '../host/files.ts'
 import { print, printError } from '../host/output.ts'
 import { type LiveRun, liveRuns } from '../learn/live.ts'
 import { decodeNote } from '../learn/note.ts'
 import { NOTE } from '../learn/pending.ts'
 import { type Progress, progressOf, rateBetween } from '../learn/progress.ts'
+import type { ArchitectureName } from '../policy/document.ts'
 import type { Store } from '../policy/store.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command } from './command.ts'
 import { table } from './text.ts'
 
@@ -81,10 +82,9 @@ function rowsOf(store: Store, looks: Looks): Row[] {
 
 function row(store: Store, policy: string, { run, trace }: LiveRun, looks: Looks): Row {
   const known = knownCalls(store, policy)
-  const seccomp = seccompLibrary()
   const fresh = trace.calls.filter(({ arch, nr }) => {
     const number = arch === 'x32' ? nr + 0x4000_0000 : nr // __X32_SYSCALL_BIT, asm/unistd.h
-    return !known.has(`${arch} ${seccomp.resolveNumber(arch as 'x86_64', number) ?? number}`)
+    return !known.has(`${arch} ${SYSCALL_NAMES.nameOf(arch as ArchitectureName, number) ?? number}`)
   })
   const seconds = Math.max(0, (Date.now() - Date.parse(trace.hello.started)) / 1000)
   const progress = progressOf(trace.hello)

@@ -1,11 +1,11 @@
 /** In the bundle: linux.seccomp, which the runtime loads itself. It works under it too, so its own calls are allowed as well. */
 import { type CachedFilter, FilterCache } from '../filter/cache.ts'
-import { seccompLibrary } from '../filter/library.ts'
 import { lookUpFilter } from '../filter/lookup.ts'
 import { oneList } from '../policy/export/one-list.ts'
 import { type ExportOptions, exportOci, type Profile } from '../policy/export-oci.ts'
 import { intersectOci } from '../policy/intersect-oci.ts'
 import type { Store } from '../policy/store.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { widenPolicy } from '../policy/widen.ts'
 import { withRuntimeCalls } from '../policy/with-runtime-calls.ts'
 
@@ -15,11 +15,7 @@ export function bundleSeccomp(
   { policy, action, runtimeCalls }: { readonly policy: string } & ExportOptions,
   theirs: unknown,
 ): Profile {
-  const seccomp = seccompLibrary()
-  const names = {
-    numberOf: (architecture: string, name: string) => seccomp.resolveName(architecture as 'x86_64', name),
-  }
-  const ours = exportOci(oneList(widenPolicy(store.read(policy)), names), { action, runtimeCalls })
+  const ours = exportOci(oneList(widenPolicy(store.read(policy)), SYSCALL_NAMES), { action, runtimeCalls })
   return theirs === undefined ? ours : intersectOci(ours, theirs)
 }
 
@@ -30,9 +26,8 @@ export async function bundleLimit(
   store: Store,
   { policy, action, runtimeCalls }: { readonly policy: string } & ExportOptions,
 ): Promise<CachedFilter> {
-  const seccomp = seccompLibrary()
-  const has = (architecture: string, call: string) => seccomp.resolveName(architecture as 'x86_64', call) !== undefined
   const { text, decode } = store.source(policy)
+  const has = (...call: Parameters<typeof SYSCALL_NAMES.numberOf>) => SYSCALL_NAMES.numberOf(...call) !== undefined
   // No policy has such a name: the cache keeps apart what has other calls added.
   const name = ['', policy, ...runtimeCalls].join('+')
   const source = { name, text, decode: () => withRuntimeCalls(decode(), runtimeCalls, has) }

@@ -7,6 +7,7 @@ import { oneLine, SandboxError } from '../errors.ts'
 import type { Comparison, PolicyDocument } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import type { ArchitectureName } from '../policy/document.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { decodeUint64 } from '../policy/uint64.ts'
 import { listProblems } from '../validate.ts'
 import { VIOLATION } from './actions.ts'
@@ -40,17 +41,12 @@ const TWO_WAYS: readonly [first: number, last: number][] = [
 const INSTALLING = ['seccomp', 'prctl']
 
 /**
- * The programs of a policy, each struct sock_filter[], little-endian, in the order in which they are to be installed: the kernel runs all
- * of them, and each but the last one lets pass what is not its own. A pure function of its arguments and of libseccomp's version. Throws
- * POLICY_INVALID (names that are no syscalls), POLICY_EMPTY, FILTER_FAILED, FILTER_TOO_LARGE, FILTER_UNPROVED.
+ * What of compileFilter() needs no libseccomp: who must wait for that does this in the meantime. Throws POLICY_INVALID (names that are no
+ * syscalls), POLICY_EMPTY, FILTER_TOO_LARGE.
  */
-export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violation: ViolationAction): Uint8Array[] {
+export function prepareFilter(policy: PolicyDocument, violation: ViolationAction): (seccomp: Seccomp) => Uint8Array[] {
   const unresolved: string[] = []
-  const architectures = resolvePolicy(
-    policy,
-    (architecture, name) => seccomp.resolveName(architecture, name),
-    unresolved,
-  )
+  const architectures = resolvePolicy(policy, SYSCALL_NAMES.numberOf, unresolved)
   if (unresolved.length > 0) {
     throw new SandboxError(
       'POLICY_INVALID',
@@ -63,16 +59,23 @@ export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violatio
       `policy ${policy.name} allows nothing, as no run has been learned that got as far as its program; learn the container first`,
     )
   }
-  const shared = share(seccomp, policy, architectures, violation)
-  const behind = translate(seccomp, policy.name, shared, violation)
-  const programs = layOut(
-    policy.name,
-    shared.map(({ abi }) => abi),
-    VIOLATION[violation].returns,
-    behind,
-  )
-  proveFilter(programs, policy.name, architectures, violation)
-  return programs
+  const shared = share(policy, architectures, violation)
+  const abis = shared.map(({ abi }) => abi)
+  const finish = layOut(policy.name, abis, VIOLATION[violation].returns)
+  return (seccomp) => {
+    const programs = finish(translate(seccomp, policy.name, shared, violation))
+    proveFilter(programs, policy.name, architectures, violation)
+    return programs
+  }
+}
+
+/**
+ * The programs of a policy, each struct sock_filter[], little-endian, in the order in which they are to be installed: the kernel runs all
+ * of them, and each but the last one lets pass what is not its own. A pure function of its arguments and of libseccomp's version. Throws
+ * POLICY_INVALID (names that are no syscalls), POLICY_EMPTY, FILTER_FAILED, FILTER_TOO_LARGE, FILTER_UNPROVED.
+ */
+export function compileFilter(seccomp: Seccomp, policy: PolicyDocument, violation: ViolationAction): Uint8Array[] {
+  return prepareFilter(policy, violation)(seccomp)
 }
 
 /** One architecture, divided between libseccomp and us. */
@@ -84,7 +87,6 @@ interface Shared {
 }
 
 function share(
-  seccomp: Seccomp,
   policy: PolicyDocument,
   architectures: readonly ResolvedArchitecture[],
   violation: ViolationAction,
@@ -110,7 +112,7 @@ function share(
         translated.set(number, rules)
         named.set(number, weight)
       } else {
-        const called = seccomp.resolveNumber(name, number)
+        const called = SYSCALL_NAMES.nameOf(name, number)
         ruled.push({
           label: `${name} ${called ?? number}`,
           number,

@@ -3,7 +3,7 @@ import { readSeccompWasm } from '#seccomp-wasm'
 import type { PolicyDocument } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { type CachedFilter, cacheKey, type FilterCache } from './cache.ts'
-import { compileFilter } from './compile.ts'
+import { prepareFilter } from './compile.ts'
 import { libraryOf } from './library.ts'
 
 /** A policy as it is written down. It is decoded only where it must be. */
@@ -34,11 +34,11 @@ export async function lookUpFilter(
 }
 
 /**
- * Without the cache. Another thread prepares libseccomp, while this one decodes the policy. Our own compiler is loaded at each start: asking for
+ * Without the cache. Another thread prepares libseccomp, while this one does what can be done without. Our own compiler is loaded at each start: asking for
  * it with an import() would take longer. Throws POLICY_INVALID, POLICY_EMPTY, FILTER_*.
  */
 export async function compileSource(source: PolicySource, action: ViolationAction): Promise<readonly Uint8Array[]> {
   const module = WebAssembly.compile(readSeccompWasm())
-  const policy = source.decode()
-  return compileFilter(libraryOf(await module), policy, action)
+  const compile = prepareFilter(source.decode(), action)
+  return compile(libraryOf(await module))
 }

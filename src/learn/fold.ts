@@ -1,15 +1,14 @@
 /** Records of runs -> the policy in the store. */
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { SyscallTable } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
 import { readTrusted } from '../host/files.ts'
 import { appendJournal } from '../host/journal.ts'
 import { startTimeOf } from '../host/processes.ts'
 import { mergePolicies } from '../policy/merge.ts'
-import type { SyscallNames } from '../policy/names.ts'
 import { withSiblings } from '../policy/siblings.ts'
 import type { Store } from '../policy/store.ts'
+import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { holdsKnown, knownCalls } from './known.ts'
 import { writeKnown } from './known-file.ts'
 import { isRunning } from './live.ts'
@@ -26,12 +25,7 @@ const UNWATCHED = 'calls were not watched, as the policy held them, but it does 
  * runtime can learn of the container's end; with eBPF somewhat later, so whoever reads a policy waits first (settleRuns). A
  * record is removed once the policy that holds it is on disk; after a crash in between it is folded again, which changes nothing.
  */
-export async function foldRuns(
-  store: Store,
-  name: string,
-  table: SyscallTable,
-  names: Pick<SyscallNames, 'numberOf'>,
-): Promise<void> {
+export async function foldRuns(store: Store, name: string): Promise<void> {
   const folded = new Map<string, Note>()
   const merge = (stored: PolicyDocument | undefined) => {
     let policy = stored
@@ -40,9 +34,9 @@ export async function foldRuns(
       const abandoned = () => note !== undefined || isOld(join(store.runs(name), run + RECORD))
       const trace = endedTrace(() => readRecord(store, name, run), abandoned)
       if (trace === undefined) continue
-      const whole = holdsKnown(policy, trace.known, table) ? trace : { ...trace, damage: UNWATCHED }
-      const made = policyOfRun(name, run, whole, note ?? {}, table)
-      const learned = store.siblings ? withSiblings(made, names) : made
+      const whole = holdsKnown(policy, trace.known, SYSCALL_NAMES) ? trace : { ...trace, damage: UNWATCHED }
+      const made = policyOfRun(name, run, whole, note ?? {}, SYSCALL_NAMES)
+      const learned = store.siblings ? withSiblings(made, SYSCALL_NAMES) : made
       policy = policy === undefined ? learned : mergePolicies(policy, learned)
       folded.set(run, note ?? {})
     }
@@ -51,7 +45,7 @@ export async function foldRuns(
   // Still alone: whoever comes next finds the list of known calls, and no record that is in the policy already.
   await store.update(name, merge, (policy) => {
     if (folded.size === 0) return
-    listKnown(store, name, table)
+    listKnown(store, name)
     for (const run of folded.keys())
       for (const suffix of [RECORD, NOTE]) rmSync(join(store.runs(name), run + suffix), { force: true })
     for (const [run, { container }] of folded) {
@@ -70,9 +64,9 @@ async function packAll(store: Store, name: string): Promise<void> {
 }
 
 /** For the next run. */
-function listKnown(store: Store, name: string, table: SyscallTable): void {
+function listKnown(store: Store, name: string): void {
   const text = store.readText(name)
-  if (text !== undefined) writeKnown(store, name, text, knownCalls(store.decode(name, text), table))
+  if (text !== undefined) writeKnown(store, name, text, knownCalls(store.decode(name, text), SYSCALL_NAMES))
 }
 
 /** How long the last line may be in coming, after a container's end: the tracer may still compute the digest of a huge program (10 s). */

@@ -1,7 +1,7 @@
 /** Calls that a policy holds, because several runs made them, and that further runs need not watch. Pure. */
-import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, PolicyDocument } from '../generated/policy.ts'
 import { architecturesOf } from '../policy/document.ts'
+import type { SyscallTable } from '../policy/names.ts'
 import { syscallKey } from '../policy/syscalls.ts'
 import { numberInFilters } from './run.ts'
 import type { KnownCalls } from './stream.ts'

@@ -1,6 +1,4 @@
-import { seccompLibrary, syscallTable } from '../filter/library.ts'
 import { isPolicyName } from '../policy/name.ts'
-import type { SyscallNames } from '../policy/names.ts'
 import type { Store } from '../policy/store.ts'
 
 /** A run's record in a policy's runs/ is RUN.ndjson, as the tracer writes it; beside it stands RUN.json: what the tracer cannot know. */
@@ -24,7 +22,6 @@ export function pendingRuns(store: Store, policy: string): string[] {
 export async function foldPendingRuns(store: Store, policy: string): Promise<void> {
   if (pendingRuns(store, policy).length === 0) return
   const { foldRuns, settleRuns } = await import('./fold.ts')
-  const numberOf: SyscallNames['numberOf'] = (architecture, name) => seccompLibrary().resolveName(architecture, name)
   await settleRuns(store, policy)
-  await foldRuns(store, policy, syscallTable(), { numberOf })
+  await foldRuns(store, policy)
 }

@@ -1,9 +1,9 @@
 /** Trace -> the policy of that one run. Pure. */
-import type { SyscallTable } from '../filter/library.ts'
 import type { AllowedSyscall, Image, LearnedPaths, PolicyDocument, Run } from '../generated/policy.ts'
 import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
 import { kernelCalls } from '../policy/kernel-calls.ts'
+import type { SyscallTable } from '../policy/names.ts'
 import type { TracedPaths } from './path-event.ts'
 import type { Trace } from './stream.ts'
 

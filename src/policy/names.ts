@@ -1,5 +1,12 @@
 import type { ArchitectureName } from './document.ts'
 
+/** What a list of an architecture's calls is turned into names with. */
+export interface SyscallTable {
+  nameOf(architecture: string, number: number): string | undefined
+  /** The highest number that has a name. */
+  highest(architecture: string): number
+}
+
 /** The names and numbers of calls, for those parts of the house that must not know where they come from. */
 export interface SyscallNames {
   /** Undefined where the architecture has no such call. */

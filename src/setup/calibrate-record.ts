@@ -1,6 +1,6 @@
 /** The record of `oci-sandbox-tracer calibrate` (tracer/README.md) -> names of calls. Pure. */
 import { SandboxError } from '../errors.ts'
-import type { SyscallTable } from '../filter/library.ts'
+import type { SyscallTable } from '../policy/names.ts'
 
 interface Line {
   readonly event: string

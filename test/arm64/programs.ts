@@ -1,10 +1,10 @@
 /** The programs of the virtual machine, the ways of watching them, and how their records are read. */
 
-import { syscallTable } from '../../src/filter/library.ts'
 import type { PolicyDocument } from '../../src/generated/policy.ts'
 import { policyOfRun } from '../../src/learn/run.ts'
 import { decodeStream } from '../../src/learn/stream.ts'
 import { canonicalPolicy } from '../../src/policy/document.ts'
+import { SYSCALL_NAMES } from '../../src/policy/syscall-names.ts'
 import type { Step } from './machine.ts'
 
 /** Programs, and what they end with. */
@@ -80,7 +80,7 @@ export const countsOf = (lines: Line[]): Record<string, number> =>
 
 /** The policy of a learned run, without some calls, and with futex, which depends on chance. */
 export function policyOf(name: string, step: Step, ...without: string[]): PolicyDocument {
-  const learned = policyOfRun(name, 'run', decodeStream(recordOf(step)), {}, syscallTable())
+  const learned = policyOfRun(name, 'run', decodeStream(recordOf(step)), {}, SYSCALL_NAMES)
   const architectures = Object.entries(learned.architectures).map(([architecture, { known, syscalls }]) => {
     const kept = syscalls.filter(({ name: call }) => call !== 'futex' && !without.includes(call ?? ''))
     return [architecture, { known, syscalls: [...kept, { name: 'futex' }] }]

@@ -181,7 +181,7 @@ test('exactly 4,096 instructions are one program; one more, and it is divided', 
       program.writeUInt16LE(0x06, 8 * at)
       program.writeUInt32LE(EPERM, 8 * at + 4)
     }
-    return instructions(layOut('test', [abi], EPERM, program))
+    return instructions(layOut('test', [abi], EPERM)(program))
   }
   const [rulesAlone = 0] = sizes(0)
   t.ok(rulesAlone > 3000)

@@ -1,13 +1,12 @@
 /** The tracer's records and the notes beside them: whatever a disk holds after a power failure becomes a policy that can be read. */
 import { test } from 'tap'
-import { syscallTable } from '../../src/filter/library.ts'
 import { decodeNote } from '../../src/learn/note.ts'
 import { policyOfRun } from '../../src/learn/run.ts'
 import { decodeStream } from '../../src/learn/stream.ts'
 import { decodePolicy, encodePolicy } from '../../src/policy/document.ts'
+import { SYSCALL_NAMES } from '../../src/policy/syscall-names.ts'
 import { fuzz, LONG } from './fuzz.ts'
 
-const TABLE = syscallTable()
 const NOTES = [
   '{"started":"2026-11-21T00:00:00.000Z","container":"c1","image":{"name":"web","digest":"sha256:' +
     'a'.repeat(64) +
@@ -22,7 +21,7 @@ test('records', LONG, async (t) => {
     share: 80_000,
     run(text) {
       const trace = decodeStream(text)
-      const policy = policyOfRun('fuzz', 'run', trace, {}, TABLE)
+      const policy = policyOfRun('fuzz', 'run', trace, {}, SYSCALL_NAMES)
       try {
         decodePolicy(encodePolicy(policy), 'fuzz')
       } catch (error) {
@@ -41,7 +40,7 @@ test('notes', LONG, async (t) => {
     corpus: NOTES,
     share: 30_000,
     run(text) {
-      const policy = policyOfRun('fuzz', 'run', trace, decodeNote(text), TABLE)
+      const policy = policyOfRun('fuzz', 'run', trace, decodeNote(text), SYSCALL_NAMES)
       try {
         decodePolicy(encodePolicy(policy), 'fuzz')
       } catch (error) {

@@ -1,7 +1,6 @@
 /** Imports for tests: texts of the corpus, or of a test, through the readers. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { syscallNames } from '../../src/cli/names.ts'
 import { parseYamlObject } from '../../src/cli/yaml.ts'
 import { SandboxError } from '../../src/errors.ts'
 import { type ArchitectureName, architecturesOf } from '../../src/policy/document.ts'
@@ -9,8 +8,9 @@ import { Collector } from '../../src/policy/import/collector.ts'
 import { type ImportFormat, OBSERVATIONS, type ReadOptions, readFiles } from '../../src/policy/import/formats.ts'
 import { policyOfImport } from '../../src/policy/import/policy.ts'
 import { readGroups } from '../../src/policy/import/systemd.ts'
+import { SYSCALL_NAMES } from '../../src/policy/syscall-names.ts'
 
-export const NAMES = syscallNames()
+export const NAMES = SYSCALL_NAMES
 
 export function corpus(path: string): string {
   return readFileSync(join(import.meta.dirname, '../corpus', path), 'utf8')

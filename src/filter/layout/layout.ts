@@ -25,24 +25,33 @@ const SHRINK = 64
 const MAX_ATTEMPTS = 16
 
 /**
- * The programs, in the order in which they are to be installed: the last one ends in `behind`, the program for calls without rules.
- * `refuse`: what a violation gets, SECCOMP_RET_* | data. Throws FILTER_TOO_LARGE.
+ * What can be laid out before the program for calls without rules is there. With that, `behind`, it makes the programs, in the order in
+ * which they are to be installed: the last one ends in `behind`. `refuse`: what a violation gets, SECCOMP_RET_* | data. Both throw
+ * FILTER_TOO_LARGE.
  */
-export function layOut(policy: string, abis: readonly Abi[], refuse: number, behind: Uint8Array): Uint8Array[] {
+export function layOut(policy: string, abis: readonly Abi[], refuse: number): (behind: Uint8Array) => Uint8Array[] {
+  const layout = orTooLarge(policy, abis, () => new Layout(abis, refuse))
+  return (behind) => orTooLarge(policy, abis, () => finish(policy, abis, layout.programs(behind)))
+}
+
+function finish(policy: string, abis: readonly Abi[], programs: Uint8Array[] | undefined): Uint8Array[] {
+  if (programs === undefined) throw tooLarge(policy, abis, 'a call has rules that cannot be divided')
+  if (programs.length > MAX_PROGRAMS)
+    throw tooLarge(policy, abis, `it needs ${programs.length} programs, not ${MAX_PROGRAMS}`)
+  const size = charged(programs)
+  if (size > BUDGET) {
+    throw tooLarge(
+      policy,
+      abis,
+      `its programs count ${size} of the ${KERNEL_BUDGET} instructions that the kernel lets all filters of a process have (${BUDGET} are for a policy)`,
+    )
+  }
+  return programs
+}
+
+function orTooLarge<T>(policy: string, abis: readonly Abi[], make: () => T): T {
   try {
-    const programs = new Layout(abis, refuse, behind).programs()
-    if (programs === undefined) throw tooLarge(policy, abis, 'a call has rules that cannot be divided')
-    if (programs.length > MAX_PROGRAMS)
-      throw tooLarge(policy, abis, `it needs ${programs.length} programs, not ${MAX_PROGRAMS}`)
-    const size = charged(programs)
-    if (size > BUDGET) {
-      throw tooLarge(
-        policy,
-        abis,
-        `its programs count ${size} of the ${KERNEL_BUDGET} instructions that the kernel lets all filters of a process have (${BUDGET} are for a policy)`,
-      )
-    }
-    return programs
+    return make()
   } catch (error) {
     throw error instanceof TooManyNodes ? tooLarge(policy, abis, 'it has too many different argument rules') : error
   }
@@ -59,52 +68,52 @@ function tooLarge(policy: string, abis: readonly Abi[], reason: string): Sandbox
 
 class Layout {
   readonly #abis: readonly Abi[]
-  readonly #behind: Uint8Array
   readonly #graph = new Graph()
   readonly #answers: Answers
+  readonly #calls: readonly RuledCall[]
+  /** Of the program that decides about all calls, where that is not too long. */
+  readonly #whole: Node
 
-  constructor(abis: readonly Abi[], refuse: number, behind: Uint8Array) {
+  constructor(abis: readonly Abi[], refuse: number) {
     this.#abis = abis
-    this.#behind = behind
     this.#answers = { allow: this.#graph.return(RET_ALLOW), refuse: this.#graph.return(refuse) }
+    this.#calls = abis.flatMap(({ ruled }) => ruled)
+    this.#whole = this.#last(this.#calls.map((call) => ({ call, domains: call.domains, size: 0 })))
   }
 
   /** Undefined where the rules of one call can neither stay together nor be divided. */
-  programs(): Uint8Array[] | undefined {
-    const calls = this.#abis.flatMap(({ ruled }) => ruled)
-    const whole = calls.map((call): Part => ({ call, domains: call.domains, size: 0 }))
-    const one = this.#last(whole)
+  programs(behind: Uint8Array): Uint8Array[] | undefined {
+    const one = assemble(this.#whole, behind)
     if (fits(one)) return [one]
-    const room = MAX_INSTRUCTIONS - this.#last([]).length / INSTRUCTION
+    const room = MAX_INSTRUCTIONS - assemble(this.#last([]), behind).length / INSTRUCTION
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const slack = attempt * SHRINK
       const roomOfOthers = MAX_INSTRUCTIONS - FRAME - slack
       const parts: Part[] = []
-      for (const call of calls) {
+      for (const call of this.#calls) {
         const divided = divide(this.#graph, call, this.#answers, roomOfOthers - FRAME)
         if (divided === undefined) return undefined
         parts.push(...divided)
       }
       const [first = [], ...others] = pack(parts, room - slack, roomOfOthers)
-      const programs = [...others.map((other) => this.#other(other)), this.#last(first)]
+      const programs = [...others.map((other) => this.#other(other)), assemble(this.#last(first), behind)]
       if (programs.every(fits)) return programs
     }
     return undefined
   }
 
-  /** The program that decides about all calls, but lets those pass that have their rules elsewhere. */
-  #last(parts: readonly Part[]): Uint8Array {
+  /** The root of the program that decides about all calls, but lets those pass that have their rules elsewhere. */
+  #last(parts: readonly Part[]): Node {
     const enosys = this.#graph.return(RET_ERRNO | ENOSYS)
     const next = this.#graph.continue
     const nodes = this.#nodes(parts)
-    const root = this.#byNumber(next, ({ known = Number.POSITIVE_INFINITY, named, ruled }) => {
+    return this.#byNumber(next, ({ known = Number.POSITIVE_INFINITY, named, ruled }) => {
       const calls = new Map(ruled.map((call) => [call.number, nodes.get(call) ?? this.#answers.allow]))
       return {
         borders: known < Number.POSITIVE_INFINITY ? [known + 1] : [],
         answer: (number) => calls.get(number) ?? (number <= known || named.has(number) ? next : enosys),
       }
     })
-    return assemble(root, this.#behind)
   }
 
   /** A program for some calls; it lets all others pass. */
