@@ -3,8 +3,7 @@
  * that the first enforced start finds its filter in the cache.
  */
 import type { Settings } from '../src/decide/settings.ts'
-import { filterOf } from '../src/enforce/filter.ts'
-import { SandboxError } from '../src/errors.ts'
+import { compileAhead } from '../src/enforce/filter.ts'
 import { foldPendingRuns } from '../src/learn/pending.ts'
 import type { ViolationAction } from '../src/oci/annotations.ts'
 import { Store } from '../src/policy/store.ts'
@@ -13,10 +12,6 @@ import { Store } from '../src/policy/store.ts'
 export async function settle(policy: string, settings: Settings): Promise<void> {
   const store = new Store(settings.store, settings)
   await foldPendingRuns(store, policy)
-  try {
-    await filterOf(store, policy, settings.actions[0] as ViolationAction)
-  } catch (error) {
-    // A policy that allows nothing yet, or cannot be enforced: the enforce hook will say so.
-    if (!(error instanceof SandboxError)) throw error
-  }
+  // Where it cannot be enforced, the enforce hook will say so.
+  await compileAhead(store, policy, settings.actions[0] as ViolationAction)
 }

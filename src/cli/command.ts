@@ -1,8 +1,10 @@
 /** What a command is, and how its arguments and its help are read from one declaration. */
 import { parseArgs } from 'node:util'
 import { loadSettings, type Settings } from '../decide/settings.ts'
+import { compileAhead } from '../enforce/filter.ts'
 import { oneLine, SandboxError } from '../errors.ts'
-import { print } from '../host/output.ts'
+import { print, printError } from '../host/output.ts'
+import type { ViolationAction } from '../oci/annotations.ts'
 import { Store } from '../policy/store.ts'
 
 export interface Option {
@@ -105,12 +107,23 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     throw usageError(command, `expected ${expected}, found ${positionals.join(' ') || 'nothing'}`)
   }
   const settings = loadSettings(values.config as string | undefined)
-  return await command.run({
+  const store = new Store(settings.store, settings)
+  const code = await command.run({
     operands: positionals,
     text: (option) => values[option] as string | undefined,
     texts: (option) => (values[option] ?? []) as string[],
     flag: (option) => values[option] === true,
     settings,
-    store: new Store(settings.store, settings),
+    store,
   })
+  await compileChanged(store, settings)
+  return code
+}
+
+/** Neither does the next start wait for it, nor is it the first to say that a policy cannot be enforced. */
+async function compileChanged(store: Store, { actions }: Settings): Promise<void> {
+  for (const policy of store.changed) {
+    const error = await compileAhead(store, policy, actions[0] as ViolationAction)
+    if (error !== undefined) printError(`oci-sandbox: ${policy} cannot be enforced as it is now: ${oneLine(error)}\n`)
+  }
 }

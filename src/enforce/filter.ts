@@ -1,4 +1,5 @@
 /** The filter of a policy in the store. */
+import { SandboxError } from '../errors.ts'
 import { type CachedFilter, FilterCache } from '../filter/cache.ts'
 import { lookUpFilter } from '../filter/lookup.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
@@ -16,4 +17,22 @@ export async function filterOf(
   later?: (put: () => void) => void,
 ): Promise<CachedFilter> {
   return await lookUpFilter(new FilterCache(store.root), store.source(policy, look), action, later)
+}
+
+/**
+ * Compiles a policy that has just been changed, so that the next start finds its filter in the cache. What is wrong with it, or undefined;
+ * a policy that allows nothing yet is not wrong. Throws what is no SandboxError.
+ */
+export async function compileAhead(
+  store: Store,
+  policy: string,
+  action: ViolationAction,
+): Promise<SandboxError | undefined> {
+  try {
+    await filterOf(store, policy, action)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error
+    return error.code === 'POLICY_EMPTY' ? undefined : error
+  }
 }

@@ -26,6 +26,9 @@ export class Store {
   /** What goes into its journal. */
   readonly logLevel: LogLevel
 
+  /** The policies that were changed through this. */
+  readonly changed = new Set<string>()
+
   constructor(root: string, options: { siblings?: boolean; logLevel?: LogLevel } = {}) {
     this.root = root
     this.siblings = options.siblings ?? true
@@ -128,6 +131,7 @@ export class Store {
         // Before its first file: where there is a policy, power loss does not take its directory away.
         if (text === undefined) syncDirectories([join(this.root, 'policies'), this.root, dirname(this.root)])
         writeAtomic(join(this.directory(name), 'policy.json'), encoded, { durable: true })
+        this.changed.add(name)
       }
       afterwards?.(after)
     })

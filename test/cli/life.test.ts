@@ -69,6 +69,31 @@ test('rename and rm while a container is being learned: its run goes to the new 
   t.match(await sandbox.cli('policy', 'rm', 'new', '--force'), { exitCode: 0 })
 })
 
+test('a policy that was changed is compiled at once; what then cannot be enforced is said', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const cache = join(sandbox.store, 'cache')
+  const filters = () => (existsSync(cache) ? readdirSync(cache).filter((name) => name.endsWith('.bpf')) : [])
+  const write = (name: string, calls: Parameters<typeof policy>[0]) =>
+    sandbox.writePolicy(encodePolicy(policy(calls, { name })), name)
+  write('a', ['read'])
+  write('b', ['write'])
+  t.match(await sandbox.cli('policy', 'merge', 'a', 'b', '--name', 'ab'), { exitCode: 0, stderr: '' })
+  t.equal(filters().length, 1)
+  // The hook finds it there: nothing comes to the cache.
+  t.match(await sandbox.cli('compile', 'ab', '-o', join(sandbox.directory, 'ab.bpf')), { exitCode: 0 })
+  t.equal(filters().length, 1)
+  write('empty', [])
+  t.match(await sandbox.cli('policy', 'edit', 'empty', '--comment', 'later'), { exitCode: 0, stderr: '' })
+  const values = (from: number) =>
+    Array.from({ length: 30_000 }, (_, at) => [{ index: 1 as const, op: '==' as const, value: 2 * (at + from) }])
+  write('much', [{ name: 'ioctl', rules: values(0) }])
+  t.match(await sandbox.cli('policy', 'merge', 'a', 'much', '--name', 'more'), {
+    exitCode: 0,
+    stderr: /^oci-sandbox: more cannot be enforced as it is now: policy more is too large for the kernel/,
+  })
+  t.equal(filters().length, 1)
+})
+
 /** policy edit with an editor that is a shell command. */
 async function edit(sandbox: Sandbox, editor: string) {
   return await execa(OCI_SANDBOX, ['--config', sandbox.config, 'policy', 'edit', 'web'], {
