@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DIST, FIXTURE_SOURCES, FIXTURES, MEASURED } from './paths.ts'
+import { BUN, DIST, FIXTURE_SOURCES, FIXTURES, MEASURED } from './paths.ts'
 
 const PROGRAMS = ['exit', 'empty-hook', 'timed-hook', 'measured', 'threads', 'calls', 'filtered', 'empty-tracepoint']
 
@@ -14,6 +14,21 @@ export function compileFixtures(): void {
     execFileSync('gcc', ['-O2', '-Wall', '-Wextra', '-static', '-pthread', '-o', join(FIXTURES, name), source])
   }
   copyFileSync(join(FIXTURE_SOURCES, 'small.c'), join(FIXTURES, 'small.c'))
+}
+
+/** What the hooks are measured against: the same kind of program, built in the same way. */
+export function buildBunFixtures(): void {
+  for (const [source, output] of [
+    ['empty-hook.ts', 'empty-hook-bun'],
+    ['libseccomp-hook.ts', 'libseccomp-hook'],
+  ] as const) {
+    const built = join(FIXTURES, `${output}.new`)
+    const switches = ['--compile', '--minify', '--bytecode', '--format=esm']
+    execFileSync(BUN, ['build', ...switches, join(FIXTURE_SOURCES, source), '--outfile', built], { stdio: 'ignore' })
+    rmSync(join(FIXTURES, output), { force: true })
+    copyFileSync(built, join(FIXTURES, output))
+    rmSync(built)
+  }
 }
 
 export function copyBuild(): void {

@@ -136,6 +136,10 @@ function casesOf(workspace: Workspace): { cases: Case[]; syscalls: number } {
     const forget = () => rmSync(join(store.root, 'policies'), { recursive: true, force: true })
     return { name, container: { ...program, annotations: learn, hooks }, reset: forget }
   }
+  const floorCase = (name: string, file: string, ...args: string[]): Case => {
+    const floor: Hook = { path: join(FIXTURES, file), args: [file, ...args] }
+    return { name, container: { ...program, hooks: { createRuntime: [floor] } } }
+  }
   const pass: Container = { ...program, hooks: { createRuntime: [hook('enforce', withPolicy('pass'))] } }
   const empty: Hook = { path: join(FIXTURES, 'empty-hook'), args: ['empty-hook'] }
   const cases = [
@@ -146,6 +150,8 @@ function casesOf(workspace: Workspace): { cases: Case[]; syscalls: number } {
     enforceCase('enforce, not cached', hook, false),
     enforceCase('asked each time: enforce, filter cached', directHook, true),
     enforceCase('asked each time: enforce, not cached', directHook, false),
+    floorCase('empty hook of Bun', 'empty-hook-bun'),
+    floorCase(`libseccomp alone, ${syscalls} syscalls`, 'libseccomp-hook', String(syscalls)),
     learnCase('learn, createRuntime only', hook, ['createRuntime']),
     learnCase('learn, with poststop (alone: that)', hook, ['createRuntime', 'poststop']),
     enforceCase('Node: enforce, filter cached', nodeHook, true),

@@ -10,7 +10,7 @@ import { Workspace } from './container.ts'
 import { benchDoors } from './doors.ts'
 import { benchEnforce } from './enforce.ts'
 import { benchFilter } from './filter.ts'
-import { compileFixtures, copyBuild } from './fixtures.ts'
+import { buildBunFixtures, compileFixtures, copyBuild } from './fixtures.ts'
 import { benchHook } from './hook.ts'
 import { benchLearn } from './learn.ts'
 import { format, type Table } from './table.ts'
@@ -69,6 +69,7 @@ async function main(): Promise<void> {
   }
   copyBuild()
   compileFixtures()
+  buildBunFixtures()
   const before = load()
   const texts: string[] = []
   for (const name of names) {

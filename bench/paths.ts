@@ -9,6 +9,8 @@ export const BUILD = join(ROOT, 'build/bench')
 export const FIXTURES = join(BUILD, 'fixtures')
 export const FIXTURES_INSIDE = '/bench'
 export const FIXTURE_SOURCES = join(import.meta.dirname, 'fixtures')
+/** What `make build` makes the programs with. */
+export const BUN = join(ROOT, 'node_modules/@oven/bun-linux-x64/bin/bun')
 /** What `make build` makes. */
 export const DIST = join(ROOT, 'dist')
 /** A copy of it is measured, as somebody may build again meanwhile. */
