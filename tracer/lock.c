@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -20,18 +21,34 @@ static const char help[] =
     "  --timeout SECONDS  give up after this time; 0: at once if somebody holds the lock\n"
     "  --help             print this text\n";
 
-static int hold(const char *path, int64_t timeout) {
-  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-  if (fd < 0)
-    return message_fail("cannot open %s: %s%s", path, strerror(errno),
-                        errno == ELOOP ? " (a symbolic link is not followed)" : "");
-  if (timeout > 0) wait_deadline((unsigned)timeout); /* its SIGALRM interrupts flock() */
-  if (flock(fd, LOCK_EX | (timeout == 0 ? LOCK_NB : 0)) != 0) {
-    if (errno == EINTR || errno == EWOULDBLOCK)
-      return message_fail("%s is locked by another process (waited %lld s; see who holds it with lslocks)", path,
-                          (long long)timeout);
-    return message_fail("cannot lock %s: %s", path, strerror(errno));
+/* Is the file still the one that stands there? Whoever held the lock may have removed it. */
+static bool stands(const char *path, int fd) {
+  struct stat ours, there;
+  return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* Returns 0 with the lock held, by a descriptor that stays open. */
+static int take(const char *path, int64_t timeout) {
+  for (;;) {
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (fd < 0)
+      return message_fail("cannot open %s: %s%s", path, strerror(errno),
+                          errno == ELOOP ? " (a symbolic link is not followed)" : "");
+    if (flock(fd, LOCK_EX | (timeout == 0 ? LOCK_NB : 0)) != 0) {
+      if (errno == EINTR || errno == EWOULDBLOCK)
+        return message_fail("%s is locked by another process (waited %lld s; see who holds it with lslocks)", path,
+                            (long long)timeout);
+      return message_fail("cannot lock %s: %s", path, strerror(errno));
+    }
+    if (stands(path, fd)) return 0;
+    close(fd);
   }
+}
+
+static int hold(const char *path, int64_t timeout) {
+  if (timeout > 0) wait_deadline((unsigned)timeout); /* its SIGALRM interrupts flock() */
+  int status = take(path, timeout);
+  if (status != 0) return status;
   wait_deadline(0);
   if (write(STDOUT_FILENO, "locked\n", 7) != 7) return message_fail("cannot write to stdout: %s", strerror(errno));
   char ignored[256];

@@ -47,18 +47,22 @@ export const policyRename: Command = {
   arity: [2, 2],
   async run({ operands, store }) {
     const [from, to] = operands as [string, string]
-    const policy = await loadPolicy(store, inStore(from))
+    await loadPolicy(store, inStore(from))
     store.directory(to)
     refuseExisting(store, to)
-    store.prepare(to)
-    await store.update(to, (stored) => {
-      if (stored !== undefined) throw exists(to)
-      return { ...policy, name: to }
+    // A run that is merged while we look would be lost.
+    await store.locked(from, async () => {
+      const policy = store.read(from)
+      store.prepare(to)
+      await store.update(to, (stored) => {
+        if (stored !== undefined) throw exists(to)
+        return { ...policy, name: to }
+      })
+      // Both are there until here: a power failure doubles a policy rather than lose it.
+      for (const file of store.runFiles(from)) renameSync(join(store.runs(from), file), join(store.runs(to), file))
+      if (existsSync(store.events(from))) renameSync(store.events(from), store.events(to))
+      remove(store, from)
     })
-    // Both are there until here: a power failure doubles a policy rather than lose it.
-    for (const file of store.runFiles(from)) renameSync(join(store.runs(from), file), join(store.runs(to), file))
-    if (existsSync(store.events(from))) renameSync(store.events(from), store.events(to))
-    remove(store, from)
     return 0
   },
 }
@@ -76,15 +80,18 @@ export const policyRm: Command = {
       const directory = store.directory(inStore(name))
       if (!store.list().includes(name)) throw store.notFound(name)
       await finishMerging(store, name)
-      const live = liveRuns(store, name)
-      if (live.length > 0 && !flag('force')) {
-        throw new SandboxError(
-          'STORE_FAILED',
-          `policy ${name}: a container is being learned into it (run ${live[0]?.run}); wait for its end, or lose that run with --force`,
-        )
-      }
-      for (const file of store.runFiles(name)) rmSync(join(store.runs(name), file), { force: true })
-      remove(store, name)
+      // Whoever merges a run at the same time would write the policy again behind us.
+      await store.locked(name, () => {
+        const live = liveRuns(store, name)
+        if (live.length > 0 && !flag('force')) {
+          throw new SandboxError(
+            'STORE_FAILED',
+            `policy ${name}: a container is being learned into it (run ${live[0]?.run}); wait for its end, or lose that run with --force`,
+          )
+        }
+        for (const file of store.runFiles(name)) rmSync(join(store.runs(name), file), { force: true })
+        remove(store, name)
+      })
       print(`removed ${directory}\n`)
     }
     return 0

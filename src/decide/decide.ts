@@ -1,7 +1,7 @@
 /** Annotations + the host's configuration -> what to do. Pure. */
 import { SandboxError } from '../errors.ts'
 import type { Image } from '../generated/policy.ts'
-import { type Detail, decodeAnnotations, type Request, type ViolationAction } from '../oci/annotations.ts'
+import { type Detail, decodeAnnotations, HANDLER_KEYS, type Request, type ViolationAction } from '../oci/annotations.ts'
 import { imageOf, isPodSandbox } from '../oci/image.ts'
 import { policyNameOfImage } from '../policy/name.ts'
 import { type Required, requiredOf } from './required.ts'
@@ -30,7 +30,20 @@ export function decide(annotations: Readonly<Record<string, string>>, settings: 
     if (request.detail !== undefined) permit('detail', request.detail, settings.details)
     return { kind: 'learn', policy, detail: request.detail ?? 'names', ...(image === undefined ? {} : { image }) }
   }
+  refuseHandlers(annotations)
   return { kind: 'enforce', policy, action: actionOf(request, required, settings) }
+}
+
+/** The program would never be held to its policy, and nobody would say so. */
+function refuseHandlers(annotations: Readonly<Record<string, string>>): void {
+  for (const key of HANDLER_KEYS) {
+    const value = annotations[key]
+    if (value === undefined || value === '') continue
+    throw new SandboxError(
+      'NOT_PERMITTED',
+      `annotation ${key}=${value} has the program run without an execve, so that no policy could hold it; remove it, or do not ask for io.sandbox.mode=enforce`,
+    )
+  }
 }
 
 /** The host's requirement goes first; what it does not settle, its lists of what may be asked for do. */

@@ -19,6 +19,11 @@ export interface Request {
 
 /** Every key that begins like this is our own. */
 export const PREFIX = 'io.sandbox.'
+/**
+ * Whom crun hands a container to (crun(1), "run.oci.handler", and its WebAssembly handlers): that one runs the program in the runtime's own
+ * process, or in a virtual machine, and makes no execve from which on a policy could be in force.
+ */
+export const HANDLER_KEYS: readonly string[] = ['module.wasm.image/variant', 'run.oci.handler']
 /** How much learning records. */
 export const DETAIL = `${PREFIX}detail`
 

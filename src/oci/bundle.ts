@@ -25,6 +25,8 @@ function hasHook(bundle: string, name: 'learn' | 'enforce'): boolean {
   const early = [hooks?.prestart, hooks?.createRuntime].flatMap((list) => (Array.isArray(list) ? list : []))
   return early.some((hook: { args?: unknown } | null) => {
     const args: unknown[] = Array.isArray(hook?.args) ? hook.args : []
+    // It tells what is to be done, and does nothing.
+    if (args.includes('--answer')) return false
     // The shim puts the native helper itself there.
     if (args[1] === name && args.includes('--state')) return true
     return args.some((argument, index) => argument === name && args[index - 1] === 'hook')

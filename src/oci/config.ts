@@ -7,13 +7,16 @@ export type ConfigJson = { [key: string]: Json }
 /** Where an integer may be beyond 2^53, which JSON.parse would round (uint64 arguments of linux.seccomp). */
 const LONG_NUMBER = /\d{16}/
 
+/** Where our hooks are looked for. */
+const HOOK_STAGES = ['prestart', 'createRuntime', 'poststop']
+
 /**
  * Go's decoder takes "Hooks" for "hooks", and the later one of two: what we write into one could be undone by the other, so the keys that
  * we look at may be there in one spelling only.
  */
 const KEYS: readonly [path: readonly string[], keys: readonly string[]][] = [
   [[], ['annotations', 'hooks', 'linux', 'mounts', 'process', 'root']],
-  [['hooks'], ['prestart', 'createRuntime', 'poststop']],
+  [['hooks'], HOOK_STAGES],
   [['linux'], ['seccomp']],
   [['process'], ['noNewPrivileges']],
   [['root'], ['path']],
@@ -30,6 +33,12 @@ export function decodeConfig(text: string, source: string): ConfigJson {
   }
   if (!isObject(value)) throw invalid(source, 'expected a JSON object')
   for (const [path, keys] of KEYS) checkSpelling(value, path, keys, source)
+  // One that looks like ours would make ours needless, and could be another one to Go.
+  for (const stage of HOOK_STAGES) {
+    const list = isObject(value.hooks) ? value.hooks[stage] : undefined
+    for (const index of Array.isArray(list) ? list.keys() : [])
+      checkSpelling(value, ['hooks', stage, index], ['path', 'args'], source)
+  }
   const annotations = value.annotations ?? {}
   if (!isObject(annotations) || Object.values(annotations).some((text) => typeof text !== 'string')) {
     throw invalid(source, '/annotations: expected an object of strings')
@@ -37,9 +46,14 @@ export function decodeConfig(text: string, source: string): ConfigJson {
   return value
 }
 
-function checkSpelling(config: ConfigJson, path: readonly string[], keys: readonly string[], source: string): void {
+function checkSpelling(
+  config: ConfigJson,
+  path: readonly (string | number)[],
+  keys: readonly string[],
+  source: string,
+): void {
   let at: Json | undefined = config
-  for (const key of path) at = isObject(at) ? at[key] : undefined
+  for (const key of path) at = isObject(at) || Array.isArray(at) ? (at as ConfigJson)[key] : undefined
   if (!isObject(at)) return
   for (const found of Object.keys(at)) {
     const meant = keys.find((key) => key !== found && folded(key) === folded(found))

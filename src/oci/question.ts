@@ -3,7 +3,7 @@
  * that a question that has been answered once has the same answer again (src/enforce/remember.ts). The helper works out the same text from the
  * same state or configuration (tracer/repeat/question.c), with the keys that scripts/generate-headers.ts writes down for it.
  */
-import { PREFIX } from './annotations.ts'
+import { HANDLER_KEYS, PREFIX } from './annotations.ts'
 import { IMAGE_KEYS } from './image.ts'
 import type { Status } from './state.ts'
 
@@ -18,7 +18,7 @@ export function shimSubject(seccomp: boolean, noNewPrivileges: boolean) {
 }
 
 /** The keys that decide, besides those that begin with PREFIX; sorted. */
-export const DECIDING_KEYS: readonly string[] = [...IMAGE_KEYS].sort()
+export const DECIDING_KEYS: readonly string[] = [...IMAGE_KEYS, ...HANDLER_KEYS].sort()
 
 export function decidingAnnotations(annotations: Annotations): Record<string, string> {
   return Object.fromEntries(

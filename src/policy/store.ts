@@ -119,9 +119,7 @@ export class Store {
     change: (policy: PolicyDocument | undefined) => PolicyDocument | undefined,
     afterwards?: (policy: PolicyDocument) => void,
   ): Promise<void> {
-    // Only who changes policies loads what locks are made of.
-    const { withLock } = await import('../host/lock.ts')
-    await withLock(join(this.directory(name), 'lock'), () => {
+    await this.locked(name, () => {
       const text = this.readText(name)
       const before = text === undefined ? undefined : this.decode(name, text)
       const after = change(before)
@@ -135,6 +133,13 @@ export class Store {
       }
       afterwards?.(after)
     })
+  }
+
+  /** Does what nobody else may change the policy meanwhile for. */
+  async locked<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    // Only who changes policies loads what locks are made of.
+    const { withLock } = await import('../host/lock.ts')
+    return await withLock(join(this.directory(name), 'lock'), work)
   }
 
   /** The files in a policy's runs/, sorted. */

@@ -51,21 +51,32 @@ export interface Arguments {
   readonly others: readonly string[]
 }
 
-/** Throws USAGE for an option that is not known: whether it takes a value decides what the container's id is. */
+/**
+ * Throws USAGE where it is not certain that every runtime reads the same container and bundle: for an option that is not known, as whether it
+ * takes a value decides what the id is; for -name and -n=value, which are one option to Go's flags, and several or another value to getopt(3);
+ * and where there is no id, unless help is asked for.
+ */
 export function readArguments(subcommand: Starting, args: readonly string[]): Arguments {
   const found: { -readonly [K in keyof Arguments]: Arguments[K] } & { others: string[] } = { others: [] }
+  let ended = false
   for (let at = 0; at < args.length; at++) {
     const argument = args[at] as string
     // What follows exec's container id belongs to the program.
     if (found.id !== undefined && subcommand === 'exec')
       return { ...found, others: [...found.others, ...args.slice(at)] }
-    if (argument === '--' || !argument.startsWith('-') || argument === '-') {
-      if (argument !== '--') found.id ??= argument
+    if (ended || !argument.startsWith('-') || argument === '-') found.id ??= argument
+    if (ended || !argument.startsWith('-') || argument === '-' || argument === '--') {
+      ended ||= argument === '--'
       found.others.push(argument)
       continue
     }
     const { name, value, long } = split(argument)
-    if (TELLING.includes(name)) return { others: args }
+    if (!long && (name.length > 1 || value !== undefined))
+      throw usage(`option ${argument} of ${subcommand}: write --NAME VALUE or -N VALUE; runtimes differ about this one`)
+    if (TELLING.includes(name)) {
+      if (value === undefined) return { others: args }
+      throw usage(`option ${argument} of ${subcommand}: it takes no value`)
+    }
     if (FLAGS[subcommand].includes(name)) found.others.push(argument)
     else if (VALUES[subcommand].includes(name)) {
       const given = value ?? args[++at]
@@ -75,6 +86,7 @@ export function readArguments(subcommand: Starting, args: readonly string[]): Ar
       else found.others.push(...(value === undefined ? [argument, given] : [argument]))
     } else throw usage(`option ${argument} of ${subcommand} is not known, so nothing is started`)
   }
+  if (found.id === undefined) throw usage(`${subcommand}: expected the container's id`)
   return found
 }
 

@@ -8,7 +8,8 @@ import { test } from 'tap'
 import { encodePolicy } from '../../src/policy/document.ts'
 import { until } from '../lib/events.ts'
 import { policy, run } from '../lib/policies.ts'
-import { namesOf, OCI_SANDBOX, Sandbox } from '../lib/sandbox.ts'
+import { isWaitedFor } from '../lib/processes.ts'
+import { namesOf, OCI_SANDBOX, Sandbox, TRACER } from '../lib/sandbox.ts'
 
 test('policy merge: what any of them allows, whatever the order, and what was there', async (t) => {
   const sandbox = await Sandbox.create(t)
@@ -41,6 +42,27 @@ test('policy rename and rm', async (t) => {
   t.same(readdirSync(join(sandbox.store, 'policies')), [])
   t.match(await sandbox.cli('policy', 'rm', 'b'), { exitCode: 1, stderr: /POLICY_NOT_FOUND/ })
   t.match(await sandbox.cli('policy', 'rm', './b'), { exitCode: 2, stderr: /expected the name of a policy/ })
+})
+
+test('rename and rm wait for who changes the policy', async (t) => {
+  const sandbox = await Sandbox.create(t)
+  const write = (calls: string[]) => sandbox.writePolicy(encodePolicy(policy(calls, { name: 'a' })), 'a')
+  const lock = join(sandbox.store, 'policies/a/lock')
+  const holding = async (command: string[], work: () => void) => {
+    const holder = spawn(TRACER, ['lock', lock], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(holder.stdout, 'data')
+    const done = sandbox.cli(...command)
+    await until('it waits', () => isWaitedFor(lock))
+    work()
+    holder.stdin.end()
+    return await done
+  }
+  write(['read'])
+  t.match(await holding(['policy', 'rename', 'a', 'b'], () => write(['read', 'write'])), { exitCode: 0, stderr: '' })
+  t.same(namesOf(await sandbox.policy('b')), ['read', 'write'], 'what was merged meanwhile is there')
+  write(['read'])
+  t.match(await holding(['policy', 'rm', 'a'], () => t.ok(existsSync(sandbox.policyPath('a')))), { exitCode: 0 })
+  t.same(readdirSync(join(sandbox.store, 'policies')), ['b'])
 })
 
 test('rename and rm while a container is being learned: its run goes to the new name; rm refuses', async (t) => {

@@ -1,5 +1,5 @@
 /** The processes of a test, found by what it alone has in their command lines. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { until } from './events.ts'
 
 export interface Process {
@@ -51,4 +51,12 @@ function read(path: string): string {
   } catch {
     return ''
   }
+}
+
+/** Whether somebody waits for the flock(2) that another one has on a file (proc_locks(5): a line with "->"). */
+export function isWaitedFor(file: string): boolean {
+  const { ino } = statSync(file)
+  return readFileSync('/proc/locks', 'utf8')
+    .split('\n')
+    .some((line) => line.includes('-> FLOCK ') && line.includes(`:${ino} `))
 }

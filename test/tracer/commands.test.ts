@@ -1,10 +1,11 @@
 // The commands around learn and enforce: usage, probe, readback, lock, and the digest.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
+import { isWaitedFor } from '../lib/processes.ts'
 import { allowOnly } from './bpf.ts'
 import { fixtures, isStopped, statusField, temporary, tracer, until } from './harness.ts'
 
@@ -93,6 +94,25 @@ t.test('readback of a process without filters, stopped or not', async (t) => {
   await until('stopped', () => isStopped(pid))
   t.match(await call('readback', '--pid', String(pid)), { exitCode: 0, stdout: '' })
   await until('it is stopped again: a detached process wakes for a moment', () => isStopped(pid))
+})
+
+t.test('lock: a file that is removed under the lock', async (t) => {
+  const file = join(await temporary(t), 'lock')
+  const start = () => {
+    const holder = execa(tracer, ['lock', file], { reject: false })
+    t.teardown(() => holder.kill('SIGKILL'))
+    return { holder, locked: new Promise((resolve) => holder.stdout.once('data', resolve)) }
+  }
+  const first = start()
+  await first.locked
+  const second = start()
+  await until('the other one waits', () => isWaitedFor(file))
+  await rm(file)
+  first.holder.stdin.end()
+  await second.locked
+  t.match(await call('lock', '--timeout', '0', file), { exitCode: 1, stderr: /is locked by another process/ })
+  second.holder.stdin.end()
+  t.match(await second.holder, { exitCode: 0 })
 })
 
 t.test('lock', async (t) => {

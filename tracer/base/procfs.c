@@ -32,17 +32,46 @@ ssize_t procfs_read(const char *path, char *buffer, size_t size) {
   return length;
 }
 
-/* The text after "NAME:" in /proc/PID/status, cut at the end of its line; NULL: none. */
+/* /proc/PID/FILE */
+static void path_of(pid_t pid, const char *file, char path[64]) {
+  if (pid == 0) snprintf(path, 64, "/proc/self/%s", file);
+  else snprintf(path, 64, "/proc/%d/%s", pid, file);
+}
+
+/* The line of a file that begins with `key`, without that; NULL: none. Longer lines than there is room for are passed over: that of a process's
+   groups may have any length. */
+static char *find_line(int fd, const char *key, char *buffer, size_t size) {
+  size_t length = 0, key_length = strlen(key);
+  bool passing = false; /* the rest of a longer line */
+  for (;;) {
+    ssize_t got = read(fd, buffer + length, size - length);
+    if (got <= 0) return NULL;
+    char *line = buffer, *end, *last = buffer + length + got;
+    while ((end = memchr(line, '\n', (size_t)(last - line)))) {
+      *end = 0;
+      if (!passing && strncmp(line, key, key_length) == 0) return line + key_length;
+      passing = false;
+      line = end + 1;
+    }
+    length = (size_t)(last - line);
+    memmove(buffer, line, length);
+    if (length == size) {
+      passing = true;
+      length = 0;
+    }
+  }
+}
+
+/* The text after "NAME:" in /proc/PID/status; NULL: none. */
 static char *status_value(pid_t pid, const char *name, char *buffer, size_t size) {
   char path[64], key[64];
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  snprintf(key, sizeof key, "\n%s:", name);
-  if (procfs_read(path, buffer, size) < 0) return NULL;
-  char *line = strstr(buffer, key); /* the first line is Name:, whose value the process chooses, but never a newline */
-  if (!line) return NULL;
-  line += strlen(key);
-  line[strcspn(line, "\n")] = 0;
-  return line;
+  path_of(pid, "status", path);
+  snprintf(key, sizeof key, "%s:", name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  char *value = find_line(fd, key, buffer, size); /* the process chooses what stands behind Name:, but no newline in it */
+  close(fd);
+  return value;
 }
 
 int64_t procfs_status_number(pid_t pid, const char *name) {
@@ -82,7 +111,7 @@ uint64_t procfs_auxv(pid_t pid, uint64_t type, bool compat) {
     uint64_t wide[512];
     uint32_t narrow[1024];
   } auxv;
-  snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+  path_of(pid, "auxv", path);
   ssize_t length = read_raw(path, auxv.bytes, sizeof auxv.bytes);
   size_t pairs = length <= 0 ? 0 : (size_t)length / (compat ? 8 : 16);
   for (size_t i = 0; i < pairs; i++) {
@@ -94,7 +123,7 @@ uint64_t procfs_auxv(pid_t pid, uint64_t type, bool compat) {
 
 bool procfs_exe(pid_t pid, char *buffer, size_t size) {
   char path[64];
-  snprintf(path, sizeof path, "/proc/%d/exe", pid);
+  path_of(pid, "exe", path);
   ssize_t length = readlink(path, buffer, size - 1);
   if (length < 0) return false;
   buffer[length] = 0;

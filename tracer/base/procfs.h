@@ -1,4 +1,4 @@
-/* What /proc says about a process. Used at set-up and in rare events only, never at a syscall stop. */
+/* What /proc says about a process; pid 0 is this one, also where /proc is that of another pid namespace. Used at set-up and in rare events only, never at a syscall stop. */
 #ifndef PROCFS_H
 #define PROCFS_H
 

@@ -162,8 +162,9 @@ static bool install(struct learn *learn, pid_t tid) {
    made for each task: what it lacks (NO_NEW_PRIVS, memory) it will seldom get. */
 void filtered_give(struct learn *learn, struct task *task) {
   pid_t tid = task->tid;
-  bool more = procfs_status_number(tid, "Seccomp_filters") != learn->filtered.before;
-  if (more && !learn->filtered.programs_own) {
+  int64_t count = procfs_status_number(tid, "Seccomp_filters");
+  bool unknown = count < 0, more = count != learn->filtered.before;
+  if (more && !unknown && !learn->filtered.programs_own) {
     task->filtered = true;
   } else if (!more && install(learn, tid)) {
     mark_process(learn, tid);

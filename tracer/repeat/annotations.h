@@ -20,8 +20,10 @@ static const char *const annotation_keys[] = {
     "io.kubernetes.cri-o.ImageRef",
     "io.kubernetes.cri.container-type",
     "io.kubernetes.cri.image-name",
+    "module.wasm.image/variant",
     "org.opencontainers.image.digest",
     "org.opencontainers.image.ref.name",
+    "run.oci.handler",
     NULL,
 };
 

@@ -95,11 +95,13 @@ static bool judge_own(struct bundle *bundle, const struct hook *hook, bool early
 
 static bool read_hook(struct bundle *bundle, bool early) {
   struct strict *strict = &bundle->strict;
+  static const char *const meant[] = {"path", "args", NULL};
   struct hook hook = {.path = ""};
   struct strict_object object;
   const char *key;
   if (!strict_enter(strict, &object)) return false;
   while ((key = strict_key(strict, &object))) {
+    if (!spelled(strict, key, meant)) return false;
     if (is(key, "path")) hook.path = strict_text(strict);
     else if (is(key, "args")) read_hook_args(strict, &hook);
     else strict_skip(strict);
@@ -230,12 +232,23 @@ char *bundle_read(const char *path, size_t *length) {
   return NULL;
 }
 
+/* TypeScript then takes what is not looked at here for an error as well, where a key stands twice (LONG_NUMBER, src/oci/config.ts). */
+static bool has_long_number(const char *text, size_t length) {
+  enum { LONG_NUMBER = 16 };
+  size_t digits = 0;
+  for (size_t i = 0; i < length; i++) {
+    digits = text[i] >= '0' && text[i] <= '9' ? digits + 1 : 0;
+    if (digits == LONG_NUMBER) return true;
+  }
+  return false;
+}
+
 bool bundle_parse(struct bundle *bundle, const char *text, size_t length) {
   struct strict *strict = &bundle->strict;
   struct strict_object object;
   const char *key;
   *bundle = (struct bundle){.annotations.count = 0};
-  if (!strict_start(strict, text, length) || !strict_enter(strict, &object)) return false;
+  if (has_long_number(text, length) || !strict_start(strict, text, length) || !strict_enter(strict, &object)) return false;
   while ((key = strict_key(strict, &object))) {
     if (!read_member(bundle, key)) return false;
   }
@@ -247,7 +260,7 @@ bool bundle_needs_hook(const struct bundle *bundle, const char *config, bool *ne
   char self[PATH_MAX];
   *needed = !bundle->own_hook;
   if (*needed) return true;
-  if (!procfs_exe(getpid(), self, sizeof self) || !is(bundle->own_hook, self)) return false;
+  if (!procfs_exe(0, self, sizeof self) || !is(bundle->own_hook, self)) return false;
   return config ? bundle->own_config && is(bundle->own_config, config) : !bundle->own_config;
 }
 

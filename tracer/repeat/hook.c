@@ -28,6 +28,8 @@ static const char help[] =
     "  --config FILE  the host configuration (default: " DEFAULT_CONFIG ")\n"
     "  --help         print this text\n";
 
+static const char ANSWER[] = "--answer";
+
 struct input {
   char text[STATE_SIZE_MAX + 1];
   size_t length;
@@ -99,6 +101,14 @@ static int enforce(const struct decision *decision, const struct occasion *occas
   return enforce_start(&run);
 }
 
+/* What this program itself adds: a hook that has it would tell what is to be done, and do nothing. */
+static bool has_answer(int count, char *const *arguments) {
+  for (int i = 0; i < count; i++) {
+    if (strcmp(arguments[i], ANSWER) == 0) return true;
+  }
+  return false;
+}
+
 /* NAME [--config FILE | --config=FILE], as hooks/main.ts reads it; false: that shall say what is wrong. */
 static bool parse(int count, char *const *arguments, const char **config) {
   *config = NULL;
@@ -120,7 +130,7 @@ static int ask(const char *program, char *const *arguments, int count, const str
   struct asking asking;
   pid_t child = asking_fork(&asking);
   if (child < 0) return message_fail("cannot ask %s: %s", program, strerror(errno));
-  if (child == 0) _exit(become(program, arguments, count, "--answer"));
+  if (child == 0) _exit(become(program, arguments, count, (char *)ANSWER));
   take_answer(&asking, &decision);
   if (decision.kind != DECISION_UNKNOWN) {
     int done = act(&decision, occasion);
@@ -149,6 +159,7 @@ int hook_command(int argc, char **argv) {
   char program[PATH_MAX];
   struct asked asked = {.question = &question};
   if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) return option_help(help);
+  if (has_answer(argc - 1, argv + 1)) return message_usage("%s is not for hooks: nothing would be done", ANSWER);
   if (!program_find(program, &asked.program))
     return message_fail("the program oci-sandbox is neither beside this one nor in its bin directory, so nobody can decide"
                         " about the container; run make install");

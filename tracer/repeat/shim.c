@@ -92,6 +92,8 @@ static char *prepare(struct container *container, struct bundle *bundle, size_t 
   if (!output.data || (bundle->root && !bundle_path(bundle->root, container->bundle, root))) return NULL;
   bool needed;
   if (!decision->start_hook || !decision->end_hook || !bundle_needs_hook(bundle, config, &needed)) return NULL;
+  /* The two hooks would be in each other's way. */
+  if (decision->crun_program && !needed) return NULL;
   if (decision->crun_program && !annotations_add(&bundle->annotations, CRUN_PROGRAM, decision->crun_program)) return NULL;
   if (!container_claim(container)) return NULL;
   struct bundle_change change = {
@@ -136,7 +138,7 @@ static void create(struct asked *asked, struct question *question, struct decisi
   };
   if (decision->kind == DECISION_PASS) return become(runtime, line, NULL);
   /* Without the right to trace another way is taken, which the program knows. */
-  char *shadow = procfs_capable(getpid(), CAP_SYS_PTRACE) ? prepare(&container, &bundle, added, line->config, decision) : NULL;
+  char *shadow = procfs_capable(0, CAP_SYS_PTRACE) ? prepare(&container, &bundle, added, line->config, decision) : NULL;
   if (!shadow) return;
   become(runtime, line, shadow);
   container_remove(container.directory);

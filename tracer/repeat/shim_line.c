@@ -68,14 +68,19 @@ static int read_globals(struct shim_line *line, int argc, char **argv) {
 /* What follows create or run. False: the program shall judge. */
 static bool read_rest(struct shim_line *line, const char *const *flags) {
   struct option option;
+  bool ended = false;
   for (int at = 0; at < line->rest_count; at++) {
     char *argument = line->rest[at];
-    if (argument[0] != '-' || !argument[1] || strcmp(argument, "--") == 0) {
-      if (!line->id && strcmp(argument, "--") != 0) line->id = argument;
+    bool ends = !ended && strcmp(argument, "--") == 0;
+    if (ended || ends || argument[0] != '-' || !argument[1]) {
+      if (!line->id && !ends) line->id = argument;
       line->others[line->other_count++] = argument;
+      ended = ended || ends;
       continue;
     }
     is_option(argument, &option);
+    /* Runtimes differ about -name and -n=value. */
+    if (!option.two_dashes && (option.length != 1 || option.value)) return false;
     if (includes(flags, option.name, option.length)) {
       line->others[line->other_count++] = argument;
     } else if (includes(create_values, option.name, option.length)) {
