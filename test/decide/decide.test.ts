@@ -40,6 +40,17 @@ test('an annotation cannot ask for what the host does not permit', async (t) => 
   })
 })
 
+test('a program that crun starts without an execve is not enforced, and does not start', async (t) => {
+  for (const key of ['run.oci.handler', 'module.wasm.image/variant']) {
+    t.throws(() => decide({ ...enforce, [key]: 'wasm' }, settings), {
+      code: 'NOT_PERMITTED',
+      message: new RegExp(`annotation ${key}=wasm has the program run without an execve`),
+    })
+    t.match(decide({ ...enforce, [key]: '' }, settings), { kind: 'enforce' })
+    t.match(decide({ [key]: 'wasm' }, settings), { kind: 'pass' })
+  }
+})
+
 test('without a name the policy is that of the image, where the runtime tells it', async (t) => {
   const name = (annotations: Record<string, string>) => {
     const decision = decide({ 'io.sandbox.mode': 'enforce', ...annotations }, settings)

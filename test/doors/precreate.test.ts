@@ -72,5 +72,11 @@ test('what it does not change stays, to the last digit', async (t) => {
     stdout: '',
     stderr: /\/Hooks: write it hooks \[BUNDLE_INVALID\]/,
   })
+  const decoy = { hooks: { createRuntime: [{ path: '/bin/true', Path: '/bin/false' }] } }
+  t.match(await precreate(JSON.stringify(decoy)), {
+    exitCode: 1,
+    stdout: '',
+    stderr: /\/hooks\/createRuntime\/0\/Path: write it path \[BUNDLE_INVALID\]/,
+  })
   t.match(await precreate('{'), { exitCode: 1, stdout: '', stderr: /BUNDLE_INVALID/ })
 })

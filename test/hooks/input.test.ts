@@ -1,7 +1,7 @@
 /** What hooks read from standard input and their command line: whatever it is, one line says what is wrong and nothing starts. */
 import { execa } from 'execa'
 import { test } from 'tap'
-import { OCI_SANDBOX, Sandbox } from '../lib/sandbox.ts'
+import { OCI_SANDBOX, Sandbox, TRACER } from '../lib/sandbox.ts'
 
 async function hook(sandbox: Sandbox, args: readonly string[], input: string) {
   return await execa(OCI_SANDBOX, ['hook', ...args, '--config', sandbox.config], {
@@ -73,6 +73,14 @@ test('a container without annotations of ours passes, whatever else is wrong wit
 
 test('command lines', async (t) => {
   const sandbox = await Sandbox.create(t)
+  // What the helper itself adds: the program then tells what is to be done, and somebody has to do it.
+  for (const args of [
+    ['enforce', '--answer'],
+    ['precreate', '--config', sandbox.config, '--answer'],
+  ])
+    t.match(await execa(TRACER, ['hook', ...args], { input: '{}', reject: false }), {
+      ...{ exitCode: 2, stdout: '', stderr: /--answer is not for hooks: nothing would be done/ },
+    })
   for (const args of [[], ['unlearn'], ['learn', 'enforce'], ['learn', '--verbose'], ['--config', 'x', 'unlearn']]) {
     const { exitCode, stderr } = await hook(sandbox, args, JSON.stringify(state))
     t.equal(exitCode, 1, args.join(' '))

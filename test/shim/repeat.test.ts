@@ -126,6 +126,7 @@ test('the runtime is given the same, whether the program is asked or not', LONG,
     ['another action', { annotations: ENFORCE }, asOptions({ ...TEST, action: 'kill' })],
     ['another policy', { annotations: { ...ENFORCE, 'io.sandbox.policy': 'other' } }],
     ['run', { annotations: ENFORCE, root }, [], ['run', '-b', 'bundle', '--no-pivot', 'id', '--']],
+    ['an id like an option', { annotations: ENFORCE, root }, [], ['run', '-b', 'bundle', '--', '--detach']],
   ]
   for (const [what, config, options = [], args = line] of cases) {
     one.writeConfig(config)
@@ -182,6 +183,16 @@ test("what goes into crun's annotation is repeated, too", LONG, async (t) => {
   t.equal((await go()).asked, true, 'another crun')
 })
 
+test("a manifest's hook beside crun's annotation is asked about each time", LONG, async (t) => {
+  const one = host(t, { enforce: { method: 'crun-bpf' } }, 'crun')
+  const line = ['create', '--bundle', one.bundle, 'id']
+  one.writeConfig({ annotations: ENFORCE })
+  await untilRepeated(t, 'the control', () => startContainer(one, line))
+  const own = { path: TRACER, args: ['oci-sandbox-tracer', 'hook', 'enforce', '--config', one.config] }
+  one.writeConfig({ annotations: ENFORCE, hooks: { createRuntime: [own] } })
+  for (const _ of [1, 2]) t.equal((await startContainer(one, line)).asked, true)
+})
+
 test('what is not certain is asked each time', LONG, async (t) => {
   const one = host(t)
   const config = { root: { path: 'rootfs' }, annotations: ENFORCE }
@@ -197,6 +208,8 @@ test('what is not certain is asked each time', LONG, async (t) => {
   await asked('contradicting options', line, ['--mode=learn'])
   await asked('a policy without a mode', line, ['--policy=test'])
   await asked('no id', ['create', '--bundle', one.bundle])
+  await asked('a short option with =', ['create', `-b=${one.bundle}`, 'id'])
+  await asked('a long option with one dash', ['create', '-bundle', one.bundle, 'id'])
   for (const [what, more] of [
     ["crun's program", { annotations: { ...ENFORCE, 'run.oci.seccomp_bpf_data': 'x' } }],
     ['a relative source', { mounts: [{ destination: '/x', type: 'bind', source: 'x' }] }],
@@ -204,6 +217,9 @@ test('what is not certain is asked each time', LONG, async (t) => {
     ['learning', { annotations: { ...ENFORCE, 'io.sandbox.mode': 'learn' } }],
     ['an absent policy', { annotations: { ...ENFORCE, 'io.sandbox.policy': 'absent' } }],
     ['another spelling', { Hooks: {} }],
+    ['another spelling in a hook', { hooks: { createRuntime: [{ path: '/bin/true', Path: '/bin/false' }] } }],
+    ['a long number', { x: 2 ** 53 - 1 }],
+    ['a handler of crun', { annotations: { ...ENFORCE, 'run.oci.handler': 'wasm' } }],
   ] as const) {
     one.writeConfig({ ...config, ...more })
     await asked(what)

@@ -91,6 +91,8 @@ function hookOf(random: Random, program: string): unknown {
           { args: [] },
           { path: program },
           { path: 5 },
+          { path: program, args, Path: '/bin/true' },
+          { path: program, args, ARGS: [] },
         ]
       : []),
   ])
