@@ -4,7 +4,7 @@ import { SandboxError } from '../errors.ts'
 import { sha256 } from '../host/hash.ts'
 import { print } from '../host/output.ts'
 import { decodePolicy, encodePolicy } from '../policy/document.ts'
-import { kernelCalls } from '../policy/kernel-calls.ts'
+import { unseenCalls } from '../policy/kernel-calls.ts'
 import { applyOverlay, decodeOverlay, minimised, type Overlay } from '../policy/overlay.ts'
 import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import { listProblems } from '../validate.ts'
@@ -84,10 +84,10 @@ export const policyMinimize: Command = {
         `policy ${name} has no complete run: what no run made may be needed all the same; learn a run to its end first`,
       )
     }
-    const { removed } = minimised(policy, kernelCalls)
+    const { removed } = minimised(policy, unseenCalls)
     for (const call of removed) print(`${call}\n`)
     if (!flag('dry-run')) {
-      await store.update(name, (stored) => (stored === undefined ? undefined : minimised(stored, kernelCalls).policy))
+      await store.update(name, (stored) => (stored === undefined ? undefined : minimised(stored, unseenCalls).policy))
     }
     return 0
   },

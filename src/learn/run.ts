@@ -2,7 +2,7 @@
 import type { AllowedSyscall, Image, LearnedPaths, PolicyDocument, Run } from '../generated/policy.ts'
 import { argumentsOf } from '../policy/arguments.ts'
 import { type ArchitectureName, canonicalPolicy, POLICY_VERSION } from '../policy/document.ts'
-import { kernelCalls } from '../policy/kernel-calls.ts'
+import { unseenCalls } from '../policy/kernel-calls.ts'
 import type { SyscallTable } from '../policy/names.ts'
 import type { TracedPaths } from './path-event.ts'
 import type { Trace } from './stream.ts'
@@ -53,7 +53,7 @@ export function policyOfRun(name: string, id: string, trace: Trace, note: Note, 
   }
   for (const [architecture, { syscalls }] of Object.entries(architectures)) {
     const seen = new Set(syscalls.map(({ name }) => name))
-    const always: AllowedSyscall[] = kernelCalls(architecture as ArchitectureName).map((name) => ({ name }))
+    const always: AllowedSyscall[] = unseenCalls(architecture as ArchitectureName).map((name) => ({ name }))
     syscalls.push(...always.filter((call) => !seen.has(call.name)))
   }
   return canonicalPolicy({

@@ -43,9 +43,12 @@ test('policy status --against a profile', async (t) => {
     '{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["write","read"],"action":"SCMP_ACT_ALLOW"}]}',
   )
   const { stdout } = await sandbox.cli('policy', 'status', 'test', '--against', profile)
-  t.match(stdout, /: 2 \(1 %\); only this policy allows 3\n {4}exit_group restart_syscall rt_sigreturn\n/)
+  t.match(
+    stdout,
+    /: 2 \(1 %\); only this policy allows 6\n {4}exit_group getcpu gettimeofday restart_syscall rt_sigreturn time\n/,
+  )
   const own = await sandbox.cli('policy', 'status', 'test', '--against', sandbox.policyPath())
-  t.match(own.stdout, /: 4 \(1 %\); only this policy allows 0\n/)
+  t.match(own.stdout, /: 7 \(2 %\); only this policy allows 0\n/)
   t.match(await sandbox.cli('policy', 'status', 'test', '--against', file('q', '{}')), {
     exitCode: 1,
     stderr: /is neither a policy nor a seccomp profile: \/defaultAction.*\[IMPORT_INVALID\]$/,

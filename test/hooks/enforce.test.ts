@@ -66,7 +66,7 @@ for (const noNewPrivileges of [true, false]) {
     t.match(await sandbox.run({ ...bare, mode: 'learn' }), { exitCode: 0, stdout: 'bare' })
     t.same(
       namesOf(await sandbox.policy()),
-      ['exit_group', 'restart_syscall', 'rt_sigreturn', 'write'],
+      ['exit_group', 'getcpu', 'gettimeofday', 'restart_syscall', 'rt_sigreturn', 'time', 'write'],
       "none of runc's own calls",
     )
     const annotations = { 'io.sandbox.action': 'kill' }

@@ -39,9 +39,12 @@ test('a whole record becomes the policy of a complete run', async (t) => {
     x86_64: {
       known: 471,
       syscalls: [
+        { name: 'getcpu' },
+        { name: 'gettimeofday' },
         { name: 'read', count: 12, since: 'r' },
         { name: 'restart_syscall' },
         { name: 'rt_sigreturn' },
+        { name: 'time' },
         { number: 999, count: 1, since: 'r' },
       ],
     },
@@ -75,7 +78,7 @@ test('a record that ends anywhere keeps what it has and is never complete', asyn
     if (policy.complete) return t.fail(`complete after ${length} of ${whole.length} bytes`)
     kept = Math.max(kept, policy.architectures.x86_64?.syscalls.length ?? 0)
   }
-  t.equal(kept, 4)
+  t.equal(kept, 7)
   t.match(learned(whole.slice(0, whole.indexOf('{"event":"count"'))).runs[0], {
     complete: false,
     reason: 'the tracer was ended before the program',
@@ -134,7 +137,9 @@ test('arguments: every combination that was seen; too many are any', async (t) =
   ].join('\n')
   const table = { nameOf: (_: string, nr: number) => ({ 16: 'ioctl', 41: 'socket' })[nr], highest: () => 471 }
   const policy = policyOfRun('p', 'r', decodeStream(text), {}, table)
-  const [first, ...others] = policy.architectures.x86_64?.syscalls ?? []
+  const [first, ...others] = (policy.architectures.x86_64?.syscalls ?? []).filter(
+    ({ name = '' }) => !['getcpu', 'gettimeofday', 'time'].includes(name),
+  )
   t.same(first, { name: 'ioctl', count: 1, since: 'r' })
   t.match(others, [
     { name: 'restart_syscall' },

@@ -27,6 +27,7 @@ const PROGRAMS: Record<string, BundleOptions & { racy?: string[] }> = {
     racy: ['x86_64:219'], // restart_syscall: where a stop interrupts a sleep
   },
   'SIGSTOP to pid 1': { args: ['/bin/stop1'], programs: ['stop1'] },
+  'thousands of groups': { args: ['/bin/groups'], programs: ['groups'] },
   'ptrace in the container': { args: ['/bin/debugger'], programs: ['debugger'] },
   'threads while the way changes': { args: ['/bin/switching'], programs: ['switching'] },
   'a filter of its own': { args: ['/bin/refusing'], programs: ['refusing'] },
