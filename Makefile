@@ -63,7 +63,7 @@ runtime-spec/source/schema/config-schema.json: runtime-spec/fetch runtime-spec/p
 	runtime-spec/fetch
 	@touch $@
 
-$(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts scripts/compile-check.ts runtime-spec/source/schema/config-schema.json $(wildcard src/filter/*.ts src/filter/layout/*.ts src/policy/*.ts hooks/hooks.d/*)
+$(GENERATED): $(NPM) $(WASM_API) $(SCHEMAS) scripts/generate.ts scripts/compile-check.ts runtime-spec/source/schema/config-schema.json $(wildcard src/filter/*.ts src/filter/layout/*.ts src/policy/*.ts src/enforce/*.ts src/json.ts src/validate.ts hooks/hooks.d/*)
 	$(NODE) --disable-warning=ExperimentalWarning scripts/generate.ts
 
 dist/oci-sandbox: $(GENERATED) $(SOURCES) $(BINARY_SCRIPTS)

@@ -175,7 +175,12 @@ write(
 
 // What a compiled filter depends on besides its policy: the key of the filter cache changes with it.
 const compiler = createHash('sha256')
-for (const path of globSync(['src/filter/**/*.ts', 'src/policy/*.ts', 'wasm/dist/*.{js,wasm}'], { cwd: root }).sort()) {
+const compiling = [
+  ...['src/filter/**/*.ts', 'src/policy/*.ts', 'src/enforce/{bundle,crun-bpf}.ts', 'wasm/dist/*.{js,wasm}'],
+  // How a policy is read: one that is in the cache is not read again.
+  ...['src/json.ts', 'src/validate.ts', 'src/generated/check.ts'],
+]
+for (const path of globSync(compiling, { cwd: root }).sort()) {
   compiler.update(`${path}\0`).update(readFileSync(join(root, path)))
 }
 write(

@@ -46,6 +46,8 @@ static const char help[] =
     "  --container ID        the container's id, for the journal (default: that of --state)\n"
     "  --help                print this text\n";
 
+#define JOURNAL_UNOPENED "cannot open the journal %s: %s; it must be a file that can be written to, or not be there"
+
 static _Noreturn void refuse_attach(const struct enforce *enforce, const struct seize_failure *failure) {
   if (failure->tracer > 0)
     daemon_refuse("cannot attach to pid %d: its thread %d is traced by pid %d already (one tracer at a time)",
@@ -107,7 +109,7 @@ static void run(void *context) {
   struct enforce *enforce = context;
   /* If the runtime kills the hook the daemon's death must follow at once, and with it the container's. */
   if (!journal_open(enforce->journal, enforce->container, enforce->journal_level))
-    daemon_refuse("cannot open the journal %s: %s", enforce->journal, strerror(errno));
+    daemon_refuse(JOURNAL_UNOPENED, enforce->journal, strerror(errno));
   if (!tasks_init(&enforce->tasks)) daemon_refuse("out of memory");
   wait_deadline(ENFORCE_PATIENCE);
   bool last_resort = enforce->install == INSTALL_EARLY || !enforce->allow_no_new_privs;
@@ -155,7 +157,7 @@ static int journalled(const struct enforce *enforce, int status) {
 
 static bool open_journal(const struct enforce *enforce) {
   if (journal_open(enforce->journal, enforce->container, enforce->journal_level)) return true;
-  message_fail("cannot open the journal %s: %s", enforce->journal, strerror(errno));
+  message_fail(JOURNAL_UNOPENED, enforce->journal, strerror(errno));
   return false;
 }
 

@@ -33,7 +33,8 @@ const char *install_suspended(struct enforce *enforce, int *error) {
 const char *install_early(struct enforce *enforce, int *error) {
   if (implant_stop(enforce->init) != 0) {
     *error = errno;
-    return "cannot stop the process";
+    return errno == EBUSY ? "somebody has stopped it (SIGSTOP), and so it cannot take them; create the container anew"
+                          : "cannot stop the process";
   }
   const char *problem = install_suspended(enforce, error);
   if (!problem || *error == EACCES) ptrace(PTRACE_CONT, enforce->init, NULL, 0);

@@ -2,6 +2,7 @@
 
 #include "base/procfs.h"
 #include "repeat/bundle.h"
+#include "repeat/program.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -29,7 +30,8 @@ bool precreate(const struct asked *asked, struct question *question, const char 
   if (!question_write(question, "precreate", &bundle.annotations)) return false;
   decision_recall(asked, &decision);
   if (decision.kind == DECISION_PASS) return print(text, length);
-  if (decision.kind != DECISION_ENFORCE || !decision.start_hook || !procfs_capable(0, CAP_SYS_PTRACE)) return false;
+  if (decision.kind != DECISION_ENFORCE || !decision.start_hook || !program_names_us(decision.start_hook)) return false;
+  if (!procfs_capable(0, CAP_SYS_PTRACE)) return false;
   struct text output = {.data = malloc(length + ADDED_SIZE_MAX), .size = length + ADDED_SIZE_MAX};
   bool needed;
   if (!bundle_needs_hook(&bundle, asked->config, &needed)) return false;

@@ -22,6 +22,15 @@ bool program_find(char path[PATH_MAX], struct stat *status) {
   return false;
 }
 
+bool program_names_us(const char *hook) {
+  static const char head[] = "{\"path\":\"";
+  char self[PATH_MAX];
+  size_t length = sizeof head - 1;
+  if (strncmp(hook, head, length) != 0 || !procfs_exe(0, self, sizeof self)) return false;
+  size_t size = strlen(self);
+  return strncmp(hook + length, self, size) == 0 && hook[length + size] == '"';
+}
+
 pid_t asking_fork(struct asking *asking) {
   /* Ignored, the kernel would reap the program, and nobody would know how it ended. */
   static const struct sigaction standard = {.sa_handler = SIG_DFL};

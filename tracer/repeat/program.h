@@ -34,4 +34,8 @@ int asking_end(const struct asking *asking);
    and may not reap it. */
 void asking_leave(const struct asking *asking);
 
+
+/* Does a hook, as the program has written it down, name this very helper? Not where it has been moved since. */
+bool program_names_us(const char *hook);
+
 #endif

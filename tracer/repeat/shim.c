@@ -91,7 +91,8 @@ static char *prepare(struct container *container, struct bundle *bundle, size_t 
   struct text output = {.data = malloc(size), .size = size};
   if (!output.data || (bundle->root && !bundle_path(bundle->root, container->bundle, root))) return NULL;
   bool needed;
-  if (!decision->start_hook || !decision->end_hook || !bundle_needs_hook(bundle, config, &needed)) return NULL;
+  if (!decision->start_hook || !decision->end_hook || !program_names_us(decision->start_hook)) return NULL;
+  if (!bundle_needs_hook(bundle, config, &needed)) return NULL;
   /* The two hooks would be in each other's way. */
   if (decision->crun_program && !needed) return NULL;
   if (decision->crun_program && !annotations_add(&bundle->annotations, CRUN_PROGRAM, decision->crun_program)) return NULL;
