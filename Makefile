@@ -146,6 +146,10 @@ install: build
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/oci-sandbox/deploy $(wildcard deploy/*)
 	@mkdir -p $(DESTDIR)$(HOOKSDIR)
 	for manifest in $(basename $(notdir $(MANIFESTS))); do \
+	  if grep -Eq '"always"|"--config"' $(DESTDIR)$(HOOKSDIR)/$$manifest 2>/dev/null; then \
+	    echo "make install: kept $(HOOKSDIR)/$$manifest, as oci-sandbox install --podman has written it; that command brings it up to date"; \
+	    continue; \
+	  fi; \
 	  sed 's|@BINDIR@|$(PREFIX)/bin|; s|@LIBEXECDIR@|$(PREFIX)/libexec/oci-sandbox|' hooks/hooks.d/$$manifest.in >$(DESTDIR)$(HOOKSDIR)/$$manifest || exit 1; \
 	done
 	test -e $(DESTDIR)$(SYSCONFDIR)/oci-sandbox/config.json || \

@@ -1,8 +1,9 @@
-import { rmSync } from 'node:fs'
+import { lstatSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { SandboxError } from '../errors.ts'
 import { FilterCache } from '../filter/cache.ts'
 import { compileSource, lookUpFilter } from '../filter/lookup.ts'
-import { writeAtomic } from '../host/files.ts'
+import { decodeProgram, programProblem } from '../filter/program.ts'
+import { writeOutput } from '../host/files.ts'
 import { print } from '../host/output.ts'
 import type { Command } from './command.ts'
 import { loadSource } from './load.ts'
@@ -32,9 +33,15 @@ export const compile: Command = {
     const programs = flag('no-cache')
       ? await compileSource(source, action)
       : (await lookUpFilter(new FilterCache(store.root), source, action)).map(({ program }) => program)
-    for (const [index, program] of programs.entries()) writeAtomic(fileOf(output, index), program)
+    if (programs.length > 1 && statSync(output, { throwIfNoEntry: false })?.isFile() === false) {
+      throw new SandboxError(
+        'USAGE',
+        `compile: the filter has ${programs.length} programs, and ${output} has room for one; name a regular file with -o FILE`,
+      )
+    }
+    for (const [index, program] of programs.entries()) writeOutput(fileOf(output, index), program)
     // Programs of an earlier compilation would be taken for some of this one.
-    for (let index = programs.length; remove(fileOf(output, index)); index++);
+    for (let index = programs.length; isProgram(fileOf(output, index)); index++) rmSync(fileOf(output, index))
     if (programs.length > 1) print(programs.map((_, index) => `${fileOf(output, index)}\n`).join(''))
     return 0
   },
@@ -44,11 +51,10 @@ function fileOf(output: string, index: number): string {
   return index === 0 ? output : `${output}.${index}`
 }
 
-/** Whether there was such a file. */
-function remove(path: string): boolean {
+/** Whether there is such a file, and it is a filter: another one of that name is not ours to remove. */
+function isProgram(path: string): boolean {
   try {
-    rmSync(path)
-    return true
+    return lstatSync(path).isFile() && programProblem(decodeProgram(readFileSync(path))) === undefined
   } catch {
     return false
   }

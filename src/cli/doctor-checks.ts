@@ -13,6 +13,7 @@ import { POLICY_VERSION } from '../policy/document.ts'
 import { attempt, type Finding } from '../setup/finding.ts'
 import { inspectHooks } from '../setup/inspect-hooks.ts'
 import { inspectRuntimes } from '../setup/inspect-runtimes.ts'
+import { findRuntime } from '../shim/runtime.ts'
 import { VERSION } from '../version.ts'
 import { calibrationFinding } from './calibration.ts'
 
@@ -123,17 +124,19 @@ function calibrationOf(store: string, runtime: string): Finding {
   }
 }
 
+/** As the shim finds it. */
 function runtimeVersion(runtime: string, settings: Settings): Finding {
-  const { stdout, error } = spawnSync(runtime, ['--version'], { encoding: 'utf8', timeout: 10_000 })
-  if (error !== undefined) {
-    const found = `${runtime} is not installed`
-    if (runtime !== settings.runtime) return { check: runtime, state: 'warning', found }
-    return {
-      check: runtime,
-      state: 'warning',
-      found: `${found}: oci-sandbox-runtime cannot become it`,
-      remedy: 'set runtime in the host configuration',
-    }
+  const configured = runtime === settings.runtime
+  const remedy = configured ? { remedy: 'set runtime in the host configuration' } : {}
+  let path: string
+  try {
+    path = findRuntime(runtime)
+  } catch (error) {
+    const found = configured ? `oci-sandbox-runtime cannot become ${runtime}: ${oneLine(error)}` : 'is not installed'
+    return { check: runtime, state: 'warning', found: configured ? found : `${runtime} ${found}`, ...remedy }
   }
-  return { check: runtime, state: 'ok', found: stdout.split('\n', 1)[0] ?? '' }
+  const { stdout, status } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 })
+  if (status === 0) return { check: runtime, state: 'ok', found: stdout.split('\n', 1)[0] ?? '' }
+  const found = `${path} --version fails: it does not look like an OCI runtime`
+  return { check: runtime, state: configured ? 'problem' : 'warning', found, ...remedy }
 }

@@ -1,7 +1,7 @@
 import { SandboxError } from '../errors.ts'
 import { seccompLibrary } from '../filter/library.ts'
 import type { PolicyDocument } from '../generated/policy.ts'
-import { writeAtomic } from '../host/files.ts'
+import { writeOutput } from '../host/files.ts'
 import { print, printError } from '../host/output.ts'
 import { ownCallsOf } from '../policy/calibration.ts'
 import type { ArchitectureName } from '../policy/document.ts'
@@ -67,7 +67,7 @@ export const policyExport: Command = {
     const encoded = await encode(format, policy, options)
     const output = text('output')
     if (output === undefined) print(encoded)
-    else writeAtomic(output, encoded)
+    else writeOutput(output, encoded)
     return 0
   },
 }

@@ -114,7 +114,9 @@ function inStore(name: string): string {
 }
 
 function refuseExisting(store: Store, name: string): void {
-  if (store.list().includes(name)) throw exists(name)
+  // A directory alone is what a rename that failed has left.
+  if (store.list().includes(name) && (store.readText(name) !== undefined || store.runFiles(name).length > 0))
+    throw exists(name)
 }
 
 function exists(name: string): SandboxError {

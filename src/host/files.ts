@@ -11,9 +11,11 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -123,6 +125,21 @@ export function writeAtomic(
   } catch (error) {
     rmSync(temporary, { force: true })
     throw failed(`write ${path}`, error)
+  }
+}
+
+/**
+ * Writes a file that a user has named, as a whole or not at all; a symbolic link is followed. What is there and no regular file (a device, a
+ * pipe) is written to, and stays. Throws STORE_FAILED.
+ */
+export function writeOutput(path: string, data: string | Uint8Array): void {
+  try {
+    const there = statSync(path, { throwIfNoEntry: false })
+    if (there !== undefined && !there.isFile()) writeFileSync(path, data)
+    // A link that leads nowhere fails here: what it names is not ours to make.
+    else writeAtomic(lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? realpathSync(path) : path, data)
+  } catch (error) {
+    throw error instanceof SandboxError ? error : failed(`write ${path}`, error)
   }
 }
 

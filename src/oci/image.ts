@@ -9,7 +9,10 @@ const DIGEST_KEYS = ['io.kubernetes.cri-o.ImageRef', 'org.opencontainers.image.d
 const DIGEST = /sha256:[0-9a-f]{64}/
 
 /** What the CRI's runtimes, containerd and CRI-O, call a pod's own container, which holds its namespaces and runs no program of the user's. */
-const POD_SANDBOX_KEYS = ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType']
+export const POD_SANDBOX_KEYS: readonly string[] = [
+  'io.kubernetes.cri.container-type',
+  'io.kubernetes.cri-o.ContainerType',
+]
 
 /** All annotations that this module looks at. */
 export const IMAGE_KEYS: readonly string[] = [...NAME_KEYS, ...DIGEST_KEYS, ...POD_SANDBOX_KEYS]

@@ -89,9 +89,14 @@ export function applyOverlay(
       unknown(`${name} is no call of ${lists.map(([architecture]) => architecture).join(' or ') || 'the policy'}`)
   const architectures: PolicyDocument['architectures'] = {}
   for (const [architecture, { known, syscalls }] of lists) {
-    const kept = syscalls.filter(({ name }) => name === undefined || !overlay.deny.includes(name))
-    for (const { name } of syscalls)
-      if (name !== undefined && overlay.deny.includes(name)) notes.push(`${name} (${architecture}): denied`)
+    // A call that had no name when it was learned stands in the list by its number.
+    const denied = ({ name, number }: AllowedSyscall) =>
+      overlay.deny.find((one) => one === name || (number !== undefined && names.numberOf(architecture, one) === number))
+    const kept = syscalls.filter((call) => denied(call) === undefined)
+    for (const call of syscalls) {
+      const name = denied(call)
+      if (name !== undefined) notes.push(`${name} (${architecture}): denied`)
+    }
     const calls = new Map(kept.map((call) => [call.name ?? call.number, call]))
     for (const allow of overlay.allow) {
       if (names.numberOf(architecture, allow.name) === undefined) continue

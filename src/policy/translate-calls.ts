@@ -106,6 +106,22 @@ export function multiplexed(name: string): Readonly<Record<number, string>> | un
   return Object.hasOwn(MULTIPLEXED, name) ? MULTIPLEXED[name]?.calls : undefined
 }
 
+/**
+ * What is left of a call where others are refused: x86's socketcall and ipc make those, too, and libseccomp refuses both ways. Undefined: the call
+ * as a whole; no rules: nothing of it.
+ */
+export function restOf(
+  architecture: ArchitectureName,
+  name: string,
+  isRefused: (call: string) => boolean,
+): Comparison[][] | undefined {
+  const one = architecture === 'x86' && Object.hasOwn(MULTIPLEXED, name) ? MULTIPLEXED[name] : undefined
+  if (one === undefined || !Object.values(one.calls).some(isRefused)) return undefined
+  const { mask, calls } = one
+  const left = Object.entries(calls).filter(([, call]) => !isRefused(call))
+  return left.map(([number]) => [{ index: 0, op: 'masked==', value: Number(number), mask }])
+}
+
 /** What other architectures may call instead. A stand-in with comparisons is only for calls with any arguments. */
 export function equivalentsOf(name: string): readonly StandIn[] {
   const pairs = PAIRS.filter((pair) => pair.includes(name)).map(([a, b]) => (a === name ? b : a))

@@ -46,6 +46,11 @@ export const containerd: Door = {
   uninstall(tree) {
     const { path, before, without, table } = read(tree)
     if (before === undefined || before === without) return { changes: [], notes: [] }
+    const standard = [...runtimesPath(versionOf(path, table)).slice(0, -1), 'default_runtime_name']
+    if (at(table, ...standard) === RUNTIME_NAME)
+      throw refused(
+        `${path}: default_runtime_name is ${RUNTIME_NAME}: the CRI would not start without it; name another one first`,
+      )
     verifyEdit(path, before, without, ownedOf(without, table, runtimesPath(versionOf(path, table))))
     return {
       changes: [{ path: CONTAINERD_CONFIG, before, after: without === '' ? undefined : without, ours: false, without }],

@@ -7,6 +7,9 @@ import { type Door, type Options, RUNTIME_NAME, requireShim } from './door.ts'
 
 export const DOCKER_CONFIG = '/etc/docker/daemon.json'
 
+/** What install adds. */
+const NAMES: readonly string[] = [RUNTIME_NAME, `${RUNTIME_NAME}-learn`, `${RUNTIME_NAME}-enforce`]
+
 type Runtimes = Record<string, { path: string; runtimeArgs?: string[] }>
 
 export const docker: Door = {
@@ -34,6 +37,11 @@ export const docker: Door = {
     const { path, before, config } = read(tree)
     const after = without(path, before, config)
     if (before === after) return { changes: [], notes: [] }
+    const standard = config['default-runtime']
+    if (typeof standard === 'string' && NAMES.includes(standard))
+      throw refused(
+        `${path}: /default-runtime is ${standard}: Docker would not start without it; name another one first`,
+      )
     return {
       changes: [{ path: DOCKER_CONFIG, before, after, ours: false, without: after }],
       notes: ['let Docker read it: systemctl reload docker'],
@@ -83,9 +91,7 @@ function runtimesOf(path: string, config: { [key: string]: Json }): { [key: stri
 /** The text without our runtimes; undefined where nothing is left of a file that had nothing else. */
 function without(path: string, before: string | undefined, config: { [key: string]: Json }): string | undefined {
   const runtimes = runtimesOf(path, config)
-  const others = Object.entries(runtimes).filter(
-    ([name, runtime]) => !(name.startsWith(RUNTIME_NAME) && isOurs(runtime)),
-  )
+  const others = Object.entries(runtimes).filter(([name, runtime]) => !(NAMES.includes(name) && isOurs(runtime)))
   if (others.length === Object.keys(runtimes).length) return before
   const { runtimes: _, ...rest } = config
   const kept = others.length === 0 ? rest : { ...config, runtimes: Object.fromEntries(others) }

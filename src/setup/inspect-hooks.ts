@@ -18,6 +18,8 @@ import { doubtAsked, doubtFile, doubtVersion } from './programs.ts'
 
 const SKIPPED = 'podman SILENTLY skips this hook and starts containers WITHOUT their sandbox'
 const HOOKS = ['learn', 'enforce', 'precreate']
+/** The stages in which the container's process waits. */
+const EARLY = ['createRuntime', 'prestart']
 
 interface Found {
   readonly path: string
@@ -42,10 +44,36 @@ export function* inspectHooks(tree: Tree, settings: Settings, more: readonly str
   const all: Found[] = []
   for (const directory of directories) yield* inspectDirectory(tree, directory, all)
   for (const found of all) yield inspectManifest(tree, found)
-  // What podman runs by itself, or with the --hooks-dir that doctor was told of.
-  const active = all.filter(({ directory }) => read.includes(directory) || more.includes(directory))
-  yield* inspectSet(tree, active, all)
-  yield* inspectRequired(settings, active)
+  // What podman runs by itself, or with the --hooks-dir that doctor was told of: of a name, what stands in the last directory.
+  const order = [...read, ...more]
+  const byName = new Map<string, Found>()
+  for (const directory of order)
+    for (const found of all.filter((one) => one.directory === directory)) byName.set(basename(found.path), found)
+  const active = [...byName.values()]
+  for (const found of all) {
+    const last = byName.get(basename(found.path))
+    if (last === undefined || last === found || !order.includes(found.directory)) continue
+    yield {
+      check: 'podman',
+      state: 'warning',
+      found: `${tree.path(found.path)} is not read: ${tree.path(last.path)} has the same name, and stands in a later directory`,
+      remedy: 'remove one of them',
+    }
+  }
+  const idle = all.filter(({ directory }) => !order.includes(directory))
+  yield* inspectSet(tree, active, idle)
+  yield* inspectTwice(tree, active)
+  yield* inspectRequired(tree, settings, active)
+}
+
+/** Two of a kind would not let each other attach. */
+function* inspectTwice(tree: Tree, active: readonly Found[]): Generator<Finding> {
+  for (const hook of HOOKS) {
+    const same = active.filter(({ manifest }) => manifest.hook === hook).map(({ path }) => tree.path(path))
+    if (same.length < 2) continue
+    const found = `podman runs hook ${hook} ${same.length} times (${same.join(', ')}): containers that ask for it do not start`
+    yield { check: 'podman', state: 'problem', found, remedy: 'remove all but one of them' }
+  }
 }
 
 function* inspectDirectory(tree: Tree, directory: string, all: Found[]): Generator<Finding> {
@@ -89,6 +117,11 @@ function inspectManifest(tree: Tree, { path, directory, manifest }: Found): Find
       remedy: `move it to ${PODMAN_DIRECTORY}: oci-sandbox install --podman --precreate`,
     }
   }
+  // precreate is for podman alone, and needs no process that waits.
+  if (hook !== 'precreate' && !stages.some((stage) => EARLY.includes(stage))) {
+    const found = `${name} has the stages ${stages.join(', ') || '(none)'}: hook ${hook} works in createRuntime alone (or prestart), so containers start WITHOUT their sandbox`
+    return { check, state: 'problem', found, remedy }
+  }
   if (!environment) {
     return {
       check,
@@ -101,10 +134,9 @@ function inspectManifest(tree: Tree, { path, directory, manifest }: Found): Find
 }
 
 /** Whether those that belong together are there. */
-function* inspectSet(tree: Tree, active: readonly Found[], all: readonly Found[]): Generator<Finding> {
+function* inspectSet(tree: Tree, active: readonly Found[], idle: readonly Found[]): Generator<Finding> {
   const has = (hook: string) => active.some(({ manifest }) => manifest.hook === hook)
   const remedy = 'oci-sandbox install --podman (or name their directory with --hooks-dir, to podman and to doctor)'
-  const idle = all.filter((found) => !active.includes(found))
   for (const { path } of idle.filter(({ directory }) => directory !== OVERRIDE_DIRECTORY)) {
     yield {
       check: 'podman',
@@ -131,14 +163,18 @@ function* inspectSet(tree: Tree, active: readonly Found[], all: readonly Found[]
   }
 }
 
-function* inspectRequired({ required }: Settings, active: readonly Found[]): Generator<Finding> {
+/** Where podman would be. */
+const PROGRAMS = ['/usr/bin', '/usr/local/bin', '/bin']
+
+function* inspectRequired(tree: Tree, { required }: Settings, active: readonly Found[]): Generator<Finding> {
+  const podman = PROGRAMS.some((directory) => tree.list(directory).includes('podman'))
   for (const mode of ['enforce', 'learn'] as const) {
     if (!required.some((rule) => rule.mode === mode)) continue
     const manifest = active.find((found) => found.manifest.hook === mode)?.manifest
     const bound = manifest?.every === true
     yield {
       check: 'required',
-      state: bound ? 'ok' : 'problem',
+      state: bound ? 'ok' : podman ? 'problem' : 'warning',
       found: bound
         ? `hook ${mode} runs for every container of podman`
         : `the host configuration requires ${mode}, but podman runs the hooks for annotated containers only: others start WITHOUT it`,

@@ -1,5 +1,7 @@
 /** The runtimes of ours that containerd, Docker, CRI-O and podman were told of. */
+import { basename } from 'node:path'
 import { oneLine } from '../errors.ts'
+import { SHIM } from '../host/paths.ts'
 import type { Tree } from '../host/tree.ts'
 import { isObject, parseJson } from '../json.ts'
 import { CONTAINERD_CONFIG, runtimesPath } from './containerd.ts'
@@ -8,7 +10,7 @@ import { DOCKER_CONFIG } from './docker.ts'
 import { RUNTIME_NAME } from './door.ts'
 import type { Finding } from './finding.ts'
 import { PODMAN_CONFIG, podmanRuntimes } from './podman.ts'
-import { doubtFile } from './programs.ts'
+import { doubtAsked, doubtFile } from './programs.ts'
 import { at, isTable, parseToml } from './toml.ts'
 
 const FAILS = 'no container starts with this runtime'
@@ -39,7 +41,7 @@ function* inspect(tree: Tree, check: string, path: string, entriesOf: (text: str
     return
   }
   for (const [name, program] of entries) {
-    const doubt = doubtFile(program, FAILS)
+    const doubt = doubtFile(program, FAILS) ?? (basename(program) === SHIM ? doubtAsked(program) : undefined)
     const found = `${tree.path(path)}: runtime ${name} -> ${program}`
     if (doubt !== undefined) yield { check, ...doubt, found: `${tree.path(path)}: runtime ${name}: ${doubt.found}` }
     else
@@ -67,7 +69,9 @@ function dockerEntries(text: string): Entries {
   const config = text.trim() === '' ? {} : parseJson(text)
   const runtimes = isObject(config) && isObject(config.runtimes) ? config.runtimes : {}
   return Object.entries(runtimes).flatMap(([name, runtime]) =>
-    name.startsWith(RUNTIME_NAME) && isObject(runtime) && typeof runtime.path === 'string'
+    isObject(runtime) &&
+    typeof runtime.path === 'string' &&
+    (name.startsWith(RUNTIME_NAME) || basename(runtime.path) === SHIM)
       ? [[name, runtime.path] as const]
       : [],
   )

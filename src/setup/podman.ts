@@ -46,8 +46,18 @@ function place(tree: Tree, directory: string, texts: ReadonlyMap<string, string>
     if (before !== undefined && !isOursText(before)) {
       throw refused(`${tree.path(path)} is no manifest of oci-sandbox; remove it or rename it`)
     }
-    return { path, before, after: before !== undefined && sameJson(before, after) ? before : after, ours: true }
+    const wanted = before === undefined ? after : withChoices(before, after)
+    return { path, before, after: before !== undefined && sameJson(before, wanted) ? before : wanted, ours: true }
   })
+}
+
+/** What --required and --config have written before stays: a manifest that is brought up to date must not hold fewer containers. */
+function withChoices(before: string, after: string): string {
+  const [old, manifest] = [JSON.parse(before), JSON.parse(after)]
+  if (old.when?.always === true) manifest.when = { always: true }
+  const at = Array.isArray(old.hook?.args) ? old.hook.args.indexOf('--config') : -1
+  if (at !== -1 && !manifest.hook.args.includes('--config')) manifest.hook.args.push(...old.hook.args.slice(at, at + 2))
+  return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
 /** make install writes the same manifests in other lines. */

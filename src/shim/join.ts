@@ -13,6 +13,7 @@ import { Store } from '../policy/store.ts'
 import { directoryOf, readRecord } from './container.ts'
 import { keptFilter } from './filter.ts'
 import type { Invocation } from './invocation.ts'
+import { effectiveAnnotations } from './request.ts'
 import { stateOf } from './state.ts'
 import { readArguments } from './subcommand.ts'
 
@@ -45,7 +46,7 @@ async function prepareJoining(invocation: Invocation, id: string): Promise<void>
   if (record?.kind === 'enforce') return enforceJoined(invocation, joined, keptFilter(directoryOf(place), id))
   if (record?.kind === 'learn') return learnJoined(invocation, joined, record.policy, state.annotations)
   // Not the shim's: whatever has created it, its annotations say what it is.
-  const decision = decide(state.annotations, invocation.settings)
+  const decision = decide(effectiveAnnotations(state.annotations, invocation.command.own), invocation.settings)
   if (decision.kind === 'learn') return learnJoined(invocation, joined, decision.policy, state.annotations)
   if (decision.kind === 'enforce') {
     const programs = await filterOf(

@@ -1,5 +1,6 @@
 /** What a container asks for: its annotations, and what the runtime's own command line says of every container that it starts. */
 import { SandboxError } from '../errors.ts'
+import { POD_SANDBOX_KEYS } from '../oci/image.ts'
 import type { OwnOptions } from './options.ts'
 
 const KEYS = ['mode', 'policy', 'action'] as const
@@ -25,5 +26,7 @@ export function effectiveAnnotations(
     }
     all[name] = value
   }
+  // Nor is there a way around it by calling oneself a pod's sandbox, which needs no policy where annotations alone ask for one.
+  if (own.mode !== undefined) for (const key of POD_SANDBOX_KEYS) if (all[key] === 'sandbox') all[key] = ''
   return all
 }

@@ -4,6 +4,7 @@ import { decide } from '../decide/decide.ts'
 import { SandboxError } from '../errors.ts'
 import { annotationsOf } from '../oci/config.ts'
 import { readConfig } from './create.ts'
+import { dockerAnnotations } from './docker.ts'
 import type { Invocation } from './invocation.ts'
 import { effectiveAnnotations } from './request.ts'
 import { readArguments } from './subcommand.ts'
@@ -13,7 +14,8 @@ export async function restore({ command, settings, subcommand }: Invocation): Pr
   const given = readArguments(subcommand, command.rest)
   if (given.id !== undefined) {
     const config = readConfig(resolve(given.bundle ?? '.', 'config.json'))
-    const decision = decide(effectiveAnnotations(annotationsOf(config), command.own), settings)
+    const annotations = effectiveAnnotations({ ...dockerAnnotations(config), ...annotationsOf(config) }, command.own)
+    const decision = decide(annotations, settings)
     if (decision.kind !== 'pass') {
       throw new SandboxError(
         'NOT_PERMITTED',

@@ -1,5 +1,5 @@
 /** The commands that people type. */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { test } from 'tap'
@@ -157,6 +157,27 @@ test('compile writes struct sock_filter[], the same with and without the cache',
     stderr: /cannot write \/nonexistent\/x/,
   })
   t.notOk(existsSync(file('x')))
+  // What is there and is not ours stays: another file with a number, a device, what a link leads to.
+  writeFileSync(file('page.1'), 'a manual page\n')
+  await sandbox.cli('compile', 'web', '-o', file('page'))
+  t.equal(readFileSync(file('page.1'), 'utf8'), 'a manual page\n')
+  writeFileSync(file('old.1'), bytes)
+  await sandbox.cli('compile', 'web', '-o', file('old'))
+  t.notOk(existsSync(file('old.1')), 'but a program of an earlier compilation goes')
+  await execa('mknod', [file('null'), 'c', '1', '3'])
+  symlinkSync('plain', file('link'))
+  for (const name of ['null', 'link']) {
+    t.match(await sandbox.cli('compile', 'web', '-o', file(name), '--action', 'kill'), { exitCode: 0, stderr: '' })
+    t.match(await sandbox.cli('policy', 'export', 'web', '-o', file(name)), { exitCode: 0 })
+  }
+  t.ok(lstatSync(file('null')).isCharacterDevice())
+  t.ok(lstatSync(file('link')).isSymbolicLink())
+  t.match(readFileSync(file('plain'), 'utf8'), /"defaultAction"/)
+  symlinkSync('absent', file('dangling'))
+  t.match(await sandbox.cli('compile', 'web', '-o', file('dangling')), {
+    exitCode: 1,
+    stderr: /cannot write .*dangling/,
+  })
 })
 
 test('compile writes several programs where one does not hold the rules, and takes away those of an earlier one', async (t) => {

@@ -235,11 +235,35 @@ test('required rules and manifests that do not fit', async (t) => {
   const config = join(host.directory, 'config.json')
   writeFileSync(config, JSON.stringify({ required: [{ image: 'a', mode: 'learn' }, { mode: 'enforce' }] }))
   await host.setup('install', '--podman', '--config', config)
+  t.same(states((await examine(host, '--config', config)).findings), ['required: warning', 'required: warning'])
+  host.write('/usr/bin/podman', '')
   const annotated = await examine(host, '--config', config)
   t.same(states(annotated.findings), ['required: problem', 'required: problem'])
   t.match(annotated.findings.at(-1)?.found, /others start WITHOUT it/)
   await host.setup('install', '--podman', '--required', '--config', config)
   t.same(states((await examine(host, '--config', config)).findings), [])
+})
+
+test('manifests that do nothing, or too much', async (t) => {
+  const host = Installation.create(t)
+  const enforce = `${HOOKS}/oci-sandbox-enforce.json`
+  await host.setup('install', '--podman')
+  const text = host.read(enforce) ?? ''
+  host.write(enforce, text.replace('"createRuntime"', '"poststop"'))
+  const late = await examine(host)
+  t.same(states(late.findings), ['manifest: problem'])
+  t.match(late.findings.find(({ state }) => state === 'problem')?.found, /hook enforce works in createRuntime alone/)
+  host.write(enforce, text)
+  host.write(`${HOOKS}/another.json`, text)
+  const twice = await examine(host)
+  t.same(states(twice.findings), ['podman: problem'])
+  t.match(twice.findings.at(-1)?.found, /podman runs hook enforce 2 times/)
+  rmSync(host.path(`${HOOKS}/another.json`))
+  // Of one name podman takes what stands in the last directory.
+  host.write('/srv/hooks/oci-sandbox-enforce.json', text.replace('"createRuntime"', '"poststop"'))
+  const hidden = await examine(host, '--hooks-dir', '/srv/hooks')
+  t.same(states(hidden.findings), ['manifest: problem', 'podman: warning'])
+  t.match(hidden.findings.at(-1)?.found, /has the same name, and stands in a later directory/)
 })
 
 test('the helper and the runtime', async (t) => {
@@ -253,6 +277,6 @@ test('the helper and the runtime', async (t) => {
   t.match(stdout, /^PROBLEM kernel: /m, 'so nothing is known of the kernel')
   t.match(
     stdout,
-    /^warning \/nonexistent\/runc: .* is not installed: oci-sandbox-runtime cannot become it\n +-> set runtime/m,
+    /^warning \/nonexistent\/runc: oci-sandbox-runtime cannot become \/nonexistent\/runc: .* there is no program .*\n +-> set runtime/m,
   )
 })

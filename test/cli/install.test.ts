@@ -39,6 +39,43 @@ test('install, install again, uninstall: everything is as before', async (t) => 
   t.same(await host.setup('uninstall', ...ALL), { exitCode: 0, stdout: 'nothing to change', stderr: '' })
 })
 
+test('uninstall leaves no default behind that would not be there', async (t) => {
+  const host = Installation.create(t)
+  host.write(
+    DOCKER,
+    '{ "default-runtime": "oci-sandbox-enforce", "runtimes": { "oci-sandbox-mine": { "path": "/x/oci-sandbox-runtime" } } }',
+  )
+  const set = '[plugins."io.containerd.grpc.v1.cri".containerd]\n  default_runtime_name = "oci-sandbox"\n'
+  host.write(CONTAINERD, `version = 2\n${set}`)
+  await host.setup('install', '--docker', '--containerd')
+  const before = await files(host.root)
+  t.match(await host.setup('uninstall', '--docker'), {
+    ...{ exitCode: 1, stderr: /\/default-runtime is oci-sandbox-enforce: .* \[SETUP_REFUSED\]/ },
+  })
+  t.match(await host.setup('uninstall', '--containerd'), {
+    ...{ exitCode: 1, stderr: /default_runtime_name is oci-sandbox: .* \[SETUP_REFUSED\]/ },
+  })
+  t.equal(await files(host.root), before)
+  host.write(DOCKER, (host.read(DOCKER) ?? '').replace('"oci-sandbox-enforce",', '"runc",'))
+  t.match(await host.setup('uninstall', '--docker'), { exitCode: 0 })
+  t.match(JSON.parse(host.read(DOCKER) ?? ''), { runtimes: { 'oci-sandbox-mine': {} } }, "the user's own stays")
+})
+
+test('podman: what --required and --config have written stays where the manifests are brought up to date', async (t) => {
+  const host = Installation.create(t)
+  const config = join(host.directory, 'config.json')
+  await execa('cp', [join(import.meta.dirname, '../../hooks/config.json'), config])
+  await host.setup('install', '--podman', '--required', '--config', config)
+  const enforce = `${HOOKS}/oci-sandbox-enforce.json`
+  const written = host.read(enforce) ?? ''
+  t.match(JSON.parse(written), {
+    when: { always: true },
+    hook: { args: ['oci-sandbox-tracer', 'hook', 'enforce', '--config', config] },
+  })
+  t.match(await host.setup('install', '--podman'), { exitCode: 0, stdout: 'nothing to change' })
+  t.equal(host.read(enforce), written)
+})
+
 test('the diff is one that patch applies', async (t) => {
   const host = Installation.create(t)
   host.write(CONTAINERD, 'version = 2\n')

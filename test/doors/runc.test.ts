@@ -121,7 +121,13 @@ test('--mode says what every container of a runtime gets; a container cannot ask
   })
   t.match(await shim(['--mode=enforce'], hello), { exitCode: 1, stdout: '', stderr: /POLICY_UNNAMED/ })
   const pod = { ...hello, annotations: { 'io.kubernetes.cri.container-type': 'sandbox' } }
-  t.match(await shim(['--mode=enforce'], pod), { exitCode: 0, stdout: 'hello: ok\nsocket: ok' }, 'a pause container')
+  t.match(
+    await shim(['--mode=enforce', '--policy', 'test'], pod),
+    { exitCode: 0, stdout: 'hello: ok\nsocket: Operation not permitted' },
+    'nor by calling itself a pause container',
+  )
+  const asking = { ...pod, mode: 'enforce' as const }
+  t.match(await shim([], asking), { exitCode: 0, stdout: 'hello: ok\nsocket: ok' }, 'a pause container')
 })
 
 test('exec into a container: filtered where it is enforced, learned where it learns', async (t) => {

@@ -109,6 +109,13 @@ test('an overlay: intersection, then deny, then allow with a reason', async (t) 
     'ioctl (x86_64): allowed: x',
   ])
   t.same(unknown, [])
+  // Learned when the call had no name yet.
+  const numbered = policy(['read', { number: 101 }, { number: 999 }])
+  const denied = applyOverlay(numbered, { intersect: [], deny: ['ptrace'], allow: [] }, [], NAMES, (one) =>
+    unknown.push(one),
+  )
+  t.same(denied.policy.architectures.x86_64?.syscalls, [{ name: 'read' }, { number: 999 }])
+  t.same(denied.notes, ['ptrace (x86_64): denied'])
   applyOverlay(learned, { intersect: [], deny: ['frobnicate'], allow: [] }, [], NAMES, (one) => unknown.push(one))
   t.same(unknown, ['frobnicate is no call of x86_64'])
 })

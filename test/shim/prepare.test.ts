@@ -90,6 +90,23 @@ test('two profiles: what both allow, or less', async (t) => {
   t.same(both(notify, whole('mount', 'read')), [whole('read')])
 })
 
+test('two profiles: neither their architectures nor what they refuse becomes more', async (t) => {
+  const theirs = { defaultAction: 'SCMP_ACT_ERRNO', architectures: ['SCMP_ARCH_X86'], syscalls: [whole('read')] }
+  const abis = (names: unknown) =>
+    intersectOci(
+      { ...ours(whole('read')), architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'] },
+      { ...theirs, architectures: names },
+    ).architectures
+  t.same(abis(theirs.architectures), ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'], "the machine's own is in every filter")
+  t.same(abis(undefined), ['SCMP_ARCH_X86_64'])
+  t.throws(() => intersectOci({ ...ours(whole('read')), architectures: ['SCMP_ARCH_ARM'] }, theirs), {
+    ...{ code: 'NOT_PERMITTED', message: /no architecture that the bundle's own linux\.seccomp has/ },
+  })
+  t.throws(() => intersectOci({ ...ours(whole('read')), defaultAction: 'SCMP_ACT_LOG' }, theirs), {
+    ...{ code: 'NOT_PERMITTED', message: /io\.sandbox\.action=log .*: what that refuses would pass/ },
+  })
+})
+
 test('the way into force', async (t) => {
   const request = { asked: 'auto', runtime: '/usr/sbin/runc', seccomp: false, traces: true } as const
   t.equal(chooseMethod(request), 'exec')

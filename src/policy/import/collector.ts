@@ -5,6 +5,7 @@ import type { SyscallNames } from '../names.ts'
 import { Notes } from '../notes.ts'
 import { narrowed, ofLowHalves } from '../rules.ts'
 import { canonicalRules } from '../syscalls.ts'
+import { restOf } from '../translate-calls.ts'
 import { decodeUint64 } from '../uint64.ts'
 
 /** What a policy can hold as a number: without a sign, 31 bits. */
@@ -145,4 +146,18 @@ function entry({ name, number, count, rules }: Call): AllowedSyscall {
     ...(count === undefined ? {} : { count }),
     ...(rules === undefined ? {} : { rules: canonicalRules(rules) }),
   }
+}
+
+/** Adds what a list that allows by default leaves of a call that it does not name. */
+export function addRest(
+  into: Collector,
+  architecture: ArchitectureName,
+  name: string,
+  at: string,
+  isRefused: (call: string) => boolean,
+): void {
+  const rules = restOf(architecture, name, isRefused)
+  if (rules !== undefined)
+    into.note(`what ${architecture}'s other calls are refused is refused through these, too`, name)
+  if (rules?.length !== 0) into.add(architecture, name, at, rules === undefined ? {} : { rules })
 }

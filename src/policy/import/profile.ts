@@ -8,7 +8,7 @@ import { quote } from '../../validate.ts'
 import type { ArchitectureName } from '../document.ts'
 import { disjoint } from '../rules.ts'
 import { encodeUint64 } from '../uint64.ts'
-import type { Collector } from './collector.ts'
+import { addRest, type Collector } from './collector.ts'
 import { type Conditions, type Entry, profileEntries, type Refuse } from './profile-entries.ts'
 
 /** The architectures of a profile that a policy can have. */
@@ -166,6 +166,7 @@ function allowAllBut(architecture: ArchitectureName, calls: ReadonlyMap<string, 
     if (!into.names.exists(name)) into.add(architecture, name, (entries[0] as Entry).at)
     for (const entry of entries) noteAction(entry, name, into)
   }
+  const isRefused = (name: string) => (calls.get(name) ?? []).some(({ action }) => !PASSES.test(action))
   for (const name of into.names.all(architecture)) {
     const entries = calls.get(name)
     const found = effective(entries ?? [])
@@ -174,7 +175,7 @@ function allowAllBut(architecture: ArchitectureName, calls: ReadonlyMap<string, 
       continue
     }
     const rules = complement(found.refused)
-    if (found.refused.length === 0) into.add(architecture, name, '/defaultAction')
+    if (found.refused.length === 0) addRest(into, architecture, name, '/defaultAction', isRefused)
     else if (rules !== undefined) into.add(architecture, name, '/syscalls', { rules })
     else into.note('calls that are refused with certain arguments in a way that a policy cannot say (left out)', name)
   }

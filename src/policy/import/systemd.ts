@@ -3,7 +3,7 @@
  * change with it: they are expanded by what `systemd-analyze syscall-filter` prints.
  */
 import type { ArchitectureName } from '../document.ts'
-import type { Collector } from './collector.ts'
+import { addRest, type Collector } from './collector.ts'
 import { lines } from './lines.ts'
 import type { Refuse } from './profile-entries.ts'
 
@@ -55,7 +55,10 @@ export function readSystemd(
     if (filter.allow) for (const [name, at] of filter.names) into.add(target, name, at)
     else {
       for (const [name, at] of filter.names) if (!into.names.exists(name)) into.add(target, name, at)
-      for (const name of into.names.all(target)) if (!filter.names.has(name)) into.add(target, name, 'the list')
+      for (const name of into.names.all(target)) {
+        if (filter.names.has(name)) continue
+        addRest(into, target, name, 'the list', (call) => filter.names.has(call))
+      }
     }
   }
   if (!filter.allow) into.note('the filter allows by default: calls that have no name yet are refused here')
@@ -64,7 +67,9 @@ export function readSystemd(
 /** The settings of a unit; a line that ends in a backslash goes on in the next one. */
 function* settings(text: string): Generator<{ key: string; value: string; number: number }> {
   let whole = ''
-  for (const { line, number } of lines(text)) {
+  let last = 0
+  for (const { line, number } of [...lines(text), undefined].map((one) => one ?? { line: '', number: last })) {
+    last = number
     if (/^\s*[#;]/.test(line)) continue
     if (line.endsWith('\\')) {
       whole += `${line.slice(0, -1)} `

@@ -69,6 +69,34 @@ test('a list of what is refused becomes a list of what is allowed', async (t) =>
   t.match(found.notes.join('\n'), /in a way that a policy cannot say \(left out\): clone/)
 })
 
+test('what is refused on x86 is refused through socketcall and ipc, too', async (t) => {
+  const text = JSON.stringify({
+    defaultAction: 'SCMP_ACT_ALLOW',
+    architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
+    syscalls: [{ names: ['socket', 'shmget'], action: 'SCMP_ACT_ERRNO' }],
+  })
+  const numbers = (call: unknown) =>
+    JSON.stringify(call)
+      .match(/"value":\d+/g)
+      ?.map((one) => Number(one.slice(8)))
+      .sort((a, b) => a - b)
+  for (const found of [
+    collect('oci', text),
+    collect('systemd', 'SystemCallFilter=~socket shmget\nSystemCallArchitectures=x86 x86-64\n'),
+  ]) {
+    const calls = allowed(found)
+    const rest = (name: string) => calls.x86?.find((call) => typeof call === 'object' && name in call)
+    t.same(
+      numbers(rest('socketcall')),
+      Array.from({ length: 19 }, (_, index) => index + 2),
+      'socket is 1',
+    )
+    t.notOk(numbers(rest('ipc'))?.includes(23), 'shmget')
+    t.ok(numbers(rest('ipc'))?.includes(13), 'msgget')
+    t.ok(calls.x86_64?.includes('bind'))
+  }
+})
+
 test('values that do not fit an ABI leave their rule out there, and no more', async (t) => {
   const text = JSON.stringify({
     defaultAction: 'SCMP_ACT_ERRNO',
@@ -164,6 +192,8 @@ test('systemd: groups are expanded, lines that begin with ~ take away, an error 
   const denied = allowed(collect('systemd', corpus('systemd/deny'))).x86_64 ?? []
   t.equal(denied.length, [...NAMES.all('x86_64')].length - 3)
   t.notOk(denied.includes('kexec_load'))
+  const last = allowed(collect('systemd', 'SystemCallFilter=~ptrace\nSystemCallFilter=~mount \\')).x86_64 ?? []
+  for (const name of ['ptrace', 'mount']) t.notOk(last.includes(name), `${name}, in a last line that would go on`)
   t.throws(() => collect('systemd', 'SystemCallFilter=@none'), { message: /line 1: the group @none is not known/ })
   t.throws(() => collect('systemd', '[Service]\n'), { message: /expected a line SystemCallFilter=/ })
   t.same([...collect('systemd', 'SystemCallFilter=read frobnicate').unknown], [['frobnicate', 'line 1']])
