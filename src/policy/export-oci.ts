@@ -3,7 +3,7 @@ import type { AllowedSyscall, Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
 import { ARGUMENT_BITS, type ArchitectureName } from './document.ts'
 import type { OneList } from './export/one-list.ts'
-import { withoutRanges } from './ranges.ts'
+import { plainRules } from './ranges.ts'
 import { decodeUint64 } from './uint64.ts'
 
 export interface ProfileArgument {
@@ -64,21 +64,24 @@ export function exportOci({ architectures, syscalls }: OneList, { action, runtim
   const whole = syscalls.filter(({ rules }) => rules === undefined).map(({ name }) => name as string)
   const names = [...new Set([...whole, ...runtimeCalls])].sort()
   const ruled = syscalls.filter(({ name }) => !names.includes(name as string))
-  const bits = architectures.every((name) => ARGUMENT_BITS[name] === 32) ? 32 : 64
+  const [bits, ...others] = new Set(architectures.map((name) => ARGUMENT_BITS[name]))
   return {
     ...DEFAULT_ACTION[action],
     architectures: architectures.map((name) => SCMP_ARCH[name]),
     syscalls: [
       ...(names.length === 0 ? [] : [{ names, action: 'SCMP_ACT_ALLOW' as const }]),
-      ...ruled.flatMap((call) => ruledSyscalls(call, bits)),
+      ...ruled.flatMap((call) => ruledSyscalls(call, others.length > 0 ? 'both' : (bits ?? 64))),
     ],
   }
 }
 
-function ruledSyscalls({ name, rules = [] }: AllowedSyscall, bits: 32 | 64): ProfileSyscall[] {
+function ruledSyscalls({ name, rules = [] }: AllowedSyscall, bits: 32 | 64 | 'both'): ProfileSyscall[] {
   const call = name as string
-  const plain = rules.flatMap((rule) => withoutRanges(rule, call, bits))
-  return plain.map((rule) => ({ names: [call], action: 'SCMP_ACT_ALLOW', args: rule.map(argument) }))
+  return plainRules(rules, call, bits).map((rule) => ({
+    names: [call],
+    action: 'SCMP_ACT_ALLOW',
+    args: rule.map(argument),
+  }))
 }
 
 function argument({ index, op, value, mask }: Comparison): ProfileArgument {

@@ -70,26 +70,103 @@ export function alignedBlocks(index: number, { from, to, mask }: Interval): Comp
 /** More rules than this are not made of one. */
 const MAX_RULES = 4096
 
-/** The rules that a rule comes to without ranges; the rule itself where it has none. Throws EXPORT_IMPOSSIBLE where they are too many. */
-export function withoutRanges(rule: readonly Comparison[], call: string, bits: 32 | 64): (readonly Comparison[])[] {
-  if (rule.every(({ op }) => op !== 'range')) return [rule]
-  let rules: (readonly Comparison[])[] = [[]]
-  for (const comparison of rule) {
-    const choices = comparison.op === 'range' ? plainComparisons(comparison, bits) : [comparison]
-    rules = rules.flatMap((before) => choices.map((choice) => [...before, choice]))
-    if (rules.length > MAX_RULES) {
-      throw new SandboxError(
-        'EXPORT_IMPOSSIBLE',
-        `a rule of ${call} compares ranges of several arguments, for which the format needs more than ${MAX_RULES} rules; divide it by hand`,
-      )
-    }
+/**
+ * Rules that libseccomp, and so whoever loads a profile, translates rightly and soon, and that hold where those of a call do: one comparison
+ * alone; else == and masked== only, of each argument once. What has an order, and !=, becomes aligned blocks: of several ordered comparisons
+ * libseccomp (2.5 and 2.6) makes filters that allow more, or never ends. `bits`: of an argument, of which `both` has 32 in some architectures of
+ * the list: there only what is within the low halves has the same blocks. Throws EXPORT_IMPOSSIBLE where it has not, and where too many rules
+ * are needed.
+ */
+export function plainRules(
+  rules: readonly (readonly Comparison[])[],
+  call: string,
+  bits: 32 | 64 | 'both',
+): (readonly Comparison[])[] {
+  const [first, ...others] = rules
+  const [only] = first ?? []
+  if (only !== undefined && first?.length === 1 && others.length === 0 && only.op !== 'range') return [[only]]
+  if (rules.every(isPlain)) return [...rules]
+  if (bits === 'both' && !rules.flat().every(isLow)) {
+    throw new SandboxError(
+      'EXPORT_IMPOSSIBLE',
+      `the rules of ${call} cannot be said for 32-bit and 64-bit architectures in one list; export one of them with --architecture`,
+    )
   }
-  return rules
+  const plain: (readonly Comparison[])[] = []
+  for (const rule of rules) {
+    plain.push(...blocksOf(rule, call, bits === 'both' ? 64 : bits))
+    if (plain.length > MAX_RULES) throw tooMany(call)
+  }
+  return plain
 }
 
-/** One comparison with one end, where that says it, else blocks. */
-function plainComparisons(range: Comparison, bits: 32 | 64): Comparison[] {
-  const interval = intervalOf(range, bits) as Interval
-  const one = betweenComparison(range.index, interval)
-  return one.op === 'range' ? alignedBlocks(range.index, interval) : [one]
+function isLow({ op, mask }: Comparison): boolean {
+  return op === '==' || (mask !== undefined && decodeUint64(mask) <= 0xffff_ffffn)
+}
+
+function isPlain(rule: readonly Comparison[]): boolean {
+  const indices = new Set(rule.map(({ index }) => index))
+  return indices.size === rule.length && rule.every(({ op }) => op === '==' || op === 'masked==')
+}
+
+/** Some bits of an argument, which have a value. */
+interface Bits {
+  readonly mask: bigint
+  readonly value: bigint
+}
+
+/** The rules of masked comparisons that a rule comes to. */
+function blocksOf(rule: readonly Comparison[], call: string, bits: 32 | 64): (readonly Comparison[])[] {
+  const all = (1n << BigInt(bits)) - 1n
+  let boxes: ReadonlyMap<number, Bits>[] = [new Map()]
+  for (const comparison of rule) {
+    const choices = bitsOf(comparison, bits)
+    boxes = boxes.flatMap((box) => choices.flatMap((choice) => joined(box, comparison.index, choice)))
+    if (boxes.length > MAX_RULES) throw tooMany(call)
+  }
+  return boxes.map((box) =>
+    [...box].map(([number, { mask, value }]): Comparison => {
+      const [index, plain] = [number as Comparison['index'], encodeUint64(value)]
+      return mask === all
+        ? { index, op: '==', value: plain }
+        : { index, op: 'masked==', value: plain, mask: encodeUint64(mask) }
+    }),
+  )
+}
+
+/** What of an argument must be what, in one of several ways. */
+function bitsOf(comparison: Comparison, bits: 32 | 64): Bits[] {
+  const { index, op, value, mask } = comparison
+  const all = (1n << BigInt(bits)) - 1n
+  const operand = decodeUint64(value)
+  if (op === '==') return [{ mask: all, value: operand }]
+  if (op === 'masked==') {
+    const looked = decodeUint64(mask ?? 0)
+    return (operand & ~looked) === 0n ? [{ mask: looked, value: operand }] : [] // it never holds
+  }
+  const intervals =
+    op === '!='
+      ? [intervalOf({ index, op: '<', value }, bits), intervalOf({ index, op: '>', value }, bits)]
+      : [intervalOf(comparison, bits)]
+  return intervals.flatMap((interval) =>
+    alignedBlocks(index, interval as Interval).map((block) => ({
+      mask: decodeUint64(block.mask ?? 0),
+      value: decodeUint64(block.value),
+    })),
+  )
+}
+
+/** A box in which an argument is also that; none where it cannot be. */
+function joined(box: ReadonlyMap<number, Bits>, index: number, { mask, value }: Bits): ReadonlyMap<number, Bits>[] {
+  const there = box.get(index)
+  if (there === undefined) return [new Map(box).set(index, { mask, value })]
+  if (((there.value ^ value) & there.mask & mask) !== 0n) return []
+  return [new Map(box).set(index, { mask: there.mask | mask, value: there.value | value })]
+}
+
+function tooMany(call: string): SandboxError {
+  return new SandboxError(
+    'EXPORT_IMPOSSIBLE',
+    `the rules of ${call} compare ranges or orders of several arguments, for which the format needs more than ${MAX_RULES} rules; divide them by hand`,
+  )
 }

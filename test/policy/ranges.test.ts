@@ -12,8 +12,9 @@ import { pseudoFilterCode } from '../../src/policy/export/pfc.ts'
 import { exportOci } from '../../src/policy/export-oci.ts'
 import { policyOfImport } from '../../src/policy/import/policy.ts'
 import { lintPolicy } from '../../src/policy/lint.ts'
-import { alignedBlocks, withoutRanges } from '../../src/policy/ranges.ts'
+import { alignedBlocks, plainRules } from '../../src/policy/ranges.ts'
 import { ofLowHalf, satisfies } from '../../src/policy/rules.ts'
+import { encodeUint64 } from '../../src/policy/uint64.ts'
 import { WIDENINGS, type Widening, type WideningStep, widenPolicy } from '../../src/policy/widen.ts'
 import { randomRange } from '../lib/comparisons.ts'
 import { collect, NAMES, PROVENANCE } from '../lib/imports.ts'
@@ -236,10 +237,65 @@ test('pseudo filter code has the blocks of a range; too many rules are refused',
   t.match(text, /0x000000fe/)
   t.equal(text.match(/0x000000fe/g)?.length, 2, '2 to 3 and 4 to 5')
   t.match(text, /0x000000ff/)
-  t.throws(() => withoutRanges([range(0), range(1)], 'ioctl', 64), {
+  t.throws(() => plainRules([[range(0), range(1)]], 'ioctl', 64), {
     code: 'EXPORT_IMPOSSIBLE',
-    message: /a rule of ioctl compares ranges of several arguments/,
+    message: /the rules of ioctl compare ranges or orders of several arguments/,
   })
+})
+
+test('what libseccomp would make wider, or never come to an end with, is exported as blocks', async (t) => {
+  const compare = (index: number, op: Comparison['op'], value: bigint): Comparison => ({
+    index: index as 0,
+    op,
+    value: encodeUint64(value),
+  })
+  const big = 2n ** 32n
+  const wide = [
+    [compare(0, '>', 0n), compare(2, '==', big + 1n)],
+    [compare(0, '>', 0n), compare(2, '<=', big)],
+    [compare(0, '<', 2n), compare(1, '!=', big + 1n), compare(2, '<=', big + 1n)],
+  ]
+  const endless = [
+    [compare(0, '>', 2n), compare(1, '<=', big), compare(2, '==', big)],
+    [compare(0, '>', 2n), compare(1, '==', big + 1n), compare(2, '<=', big + 1n)],
+  ]
+  for (const [name, rules] of Object.entries({ wide, endless })) {
+    const before = policy([{ name: 'socket', rules }])
+    t.same(changes(before, exportedAgain(before)), [], name)
+    t.match(pseudoFilterCode(seccompLibrary(), before, 'errno'), /filter for syscall "socket"/, name)
+    const plain = plainRules(rules, 'socket', 64)
+    t.ok(
+      plain.flat().every(({ op }) => op === '==' || op === 'masked=='),
+      `${name}: ${plain.length} rules`,
+    )
+  }
+  const random = new Random(77)
+  const value = () => BigInt(random.below(9)) * random.pick([1n, big, big / 2n])
+  let compared = 0
+  for (let round = 0; round < 100; round++) {
+    const comparison = () => compare(random.below(3), random.pick(['==', '!=', '<', '<=', '>', '>=']), value())
+    const rule = () => Array.from({ length: 1 + random.below(3) }, comparison)
+    const rules = Array.from({ length: 1 + random.below(2) }, rule)
+    let plain: ReturnType<typeof plainRules>
+    try {
+      plain = plainRules(rules, 'socket', 64)
+    } catch {
+      continue // too many: refused
+    }
+    compared++
+    const holding = (list: readonly (readonly Comparison[])[], args: bigint[]) =>
+      list.some((one) => one.every((each) => satisfies(each, args[each.index] as bigint)))
+    for (let call = 0; call < 50; call++) {
+      const args = Array.from({ length: 3 }, () => value() + BigInt(random.below(3)))
+      if (holding(rules, args) !== holding(plain, args)) return t.fail('differs', { rules, args: args.map(String) })
+    }
+  }
+  t.ok(compared > 50, `${compared} of 100`)
+  t.throws(() => plainRules(wide, 'socket', 'both'), { code: 'EXPORT_IMPOSSIBLE', message: /--architecture/ })
+  t.same(plainRules([[compare(0, '!=', 40n)]], 'socket', 'both'), [[compare(0, '!=', 40n)]], 'one comparison alone')
+  t.same(plainRules([[{ ...compare(0, 'masked==', 16n), mask: 15 }], [compare(1, '<', 1n)]], 'socket', 64), [
+    [{ index: 1, op: '==', value: 0 }],
+  ])
 })
 
 test('lint looks into ranges', async (t) => {

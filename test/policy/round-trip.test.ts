@@ -18,11 +18,17 @@ const ALL: Partial<Record<ArchitectureName, string[]>> = Object.fromEntries(
   (['x86_64', 'x86', 'x32', 'aarch64', 'arm'] as const).map((name) => [name, [...NAMES.all(name)]]),
 )
 
-function randomRule(random: Random): Comparison[] {
-  const indexes = random.shuffled([0, 1, 2, 3, 4, 5]).slice(0, 1 + random.below(3))
+/** As many rules as a profile says in the same words (plainRules): one comparison of any kind, or several of whether bits are equal. */
+function randomRules(random: Random): Comparison[][] {
+  if (random.chance(0.3)) return [randomRule(random, OPERATORS, 1)]
+  return Array.from({ length: 1 + random.below(3) }, () => randomRule(random, ['==', 'masked=='], 1 + random.below(3)))
+}
+
+function randomRule(random: Random, operators: readonly Comparison['op'][], length: number): Comparison[] {
+  const indexes = random.shuffled([0, 1, 2, 3, 4, 5]).slice(0, length)
   return indexes.map((index) => {
-    const op = random.pick(OPERATORS)
-    const value = random.bigint(32)
+    const op = random.pick(operators)
+    const value = 1n + random.bigint(31) // nothing is below 0
     if (op !== 'masked==') return { index, op, value: String(value) }
     const mask = random.bigint(32) | 1n
     return { index, op, value: String(value & mask), mask: String(mask) }
@@ -38,7 +44,7 @@ function randomPolicy(random: Random, rules: boolean): PolicyDocument {
     const ruled = rules && random.chance(0.4)
     calls.set(name, {
       name,
-      ...(ruled ? { rules: Array.from({ length: 1 + random.below(3) }, () => randomRule(random)) } : {}),
+      ...(ruled ? { rules: randomRules(random) } : {}),
     })
   }
   for (const name of chosen) {

@@ -4,7 +4,7 @@ import { oneLine } from '../../errors.ts'
 import type { PolicyDocument } from '../../generated/policy.ts'
 import type { ViolationAction } from '../../oci/annotations.ts'
 import { ARGUMENT_BITS, type ArchitectureName, architecturesOf } from '../document.ts'
-import { withoutRanges } from '../ranges.ts'
+import { plainRules } from '../ranges.ts'
 import { decodeUint64 } from '../uint64.ts'
 import { impossible } from './one-list.ts'
 
@@ -36,7 +36,7 @@ function oneArchitecture(
     filter = seccomp.filter({ defaultAction: action, badArchAction: action, architectures: [architecture] })
     for (const { name, number, rules = [[]] } of policy.architectures[architecture]?.syscalls ?? []) {
       const call = name ?? `#${number}`
-      for (const rule of rules.flatMap((one) => withoutRanges(one, call, ARGUMENT_BITS[architecture]))) {
+      for (const rule of plainRules(rules, call, ARGUMENT_BITS[architecture])) {
         const comparisons = rule.map(({ index, op, value, mask }) => ({
           index,
           op: op as Exclude<typeof op, 'range'>,
