@@ -15,8 +15,8 @@ export function intersectRules(
   lost: () => void,
 ): Comparison[][] {
   const both: Comparison[][] = []
-  for (const one of a) {
-    for (const other of b) {
+  for (const one of a.filter(mayHold)) {
+    for (const other of b.filter(mayHold)) {
       if (disjoint(one, other)) continue
       const rules = intersectRule(one, other, bits)
       if (rules === undefined) lost()
@@ -24,6 +24,13 @@ export function intersectRules(
     }
   }
   return canonicalRules(both)
+}
+
+/** Bits outside of the mask are never there; joined with another mask they could be. */
+function mayHold(rule: readonly Comparison[]): boolean {
+  return rule.every(
+    ({ op, value, mask }) => op !== 'masked==' || (decodeUint64(value) & ~decodeUint64(mask ?? 0)) === 0n,
+  )
 }
 
 /** Undefined where rules with one comparison for each argument cannot say it. */

@@ -39,7 +39,7 @@ function intersectLists(
       const both =
         rules === undefined
           ? other.rules
-          : intersectRules(rules, other.rules, ARGUMENT_BITS[architecture], () =>
+          : intersectRules(rules, other.rules, registersOf(architecture), () =>
               notes.push(`${place}: a rule that cannot be said`),
             )
       if (both.length > 0) kept.push({ ...rest, rules: both })
@@ -47,6 +47,11 @@ function intersectLists(
     }
   }
   return { known: Math.min(a.known, b.known), syscalls: kept }
+}
+
+/** Rules of x32 compare whole registers, of which its programs use the low halves. */
+function registersOf(architecture: ArchitectureName): 32 | 64 {
+  return architecture === 'x32' ? 64 : ARGUMENT_BITS[architecture]
 }
 
 /** The call with its learned arguments as rules. */

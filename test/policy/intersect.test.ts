@@ -86,6 +86,18 @@ const refuse = (problem: string): never => {
   throw new Error(problem)
 }
 
+test('nothing that one of the two refuses: rules that never hold, and the high halves of x32', async (t) => {
+  const both = (name: 'x86_64' | 'x32', a: Comparison, b: Comparison) => {
+    const of = (rule: Comparison) =>
+      policy([], { architectures: { [name]: { known: 471, syscalls: [{ name: 'ioctl', rules: [[rule]] }] } } })
+    return intersectPolicies(of(a), of(b), []).architectures[name]?.syscalls
+  }
+  const masked = (mask: number): Comparison => ({ index: 1, op: 'masked==', value: 16, mask })
+  t.same(both('x86_64', masked(15), masked(240)), [])
+  const low: Comparison = { index: 1, op: 'range', value: 3, to: 0xffff_ffff }
+  t.same(both('x32', low, { index: 1, op: '>=', value: 5 }), [{ name: 'ioctl', rules: [[{ ...low, value: 5 }]] }])
+})
+
 test('an overlay: intersection, then deny, then allow with a reason', async (t) => {
   const overlay = decodeOverlay(
     '{"intersect":"p.json","deny":["write"],"allow":[{"name":"mount","reason":"it mounts its data"},{"name":"ioctl","reason":"x","rules":[[{"index":1,"op":"==","value":7}]]}]}',
