@@ -72,7 +72,7 @@ const MAX_RULES = 4096
 
 /**
  * Rules that libseccomp, and so whoever loads a profile, translates rightly and soon, and that hold where those of a call do: one comparison
- * alone; else == and masked== only, of each argument once. What has an order, and !=, becomes aligned blocks: of several ordered comparisons
+ * alone; rules of one ==, != or masked== each; else == and masked== only, of each argument once. What has an order, and !=, becomes aligned blocks: of several ordered comparisons
  * libseccomp (2.5 and 2.6) makes filters that allow more, or never ends. `bits`: of an argument, of which `both` has 32 in some architectures of
  * the list: there only what is within the low halves has the same blocks. Throws EXPORT_IMPOSSIBLE where it has not, and where too many rules
  * are needed.
@@ -85,7 +85,7 @@ export function plainRules(
   const [first, ...others] = rules
   const [only] = first ?? []
   if (only !== undefined && first?.length === 1 && others.length === 0 && only.op !== 'range') return [[only]]
-  if (rules.every(isPlain)) return [...rules]
+  if (rules.every(isPlain) || rules.every(isAlone)) return [...rules]
   if (bits === 'both' && !rules.flat().every(isLow)) {
     throw new SandboxError(
       'EXPORT_IMPOSSIBLE',
@@ -102,6 +102,11 @@ export function plainRules(
 
 function isLow({ op, mask }: Comparison): boolean {
   return op === '==' || (mask !== undefined && decodeUint64(mask) <= 0xffff_ffffn)
+}
+
+/** Alternatives of one comparison each, as the default profiles of containers have them for socket. */
+function isAlone([only, ...others]: readonly Comparison[]): boolean {
+  return others.length === 0 && only !== undefined && ['==', '!=', 'masked=='].includes(only.op)
 }
 
 function isPlain(rule: readonly Comparison[]): boolean {

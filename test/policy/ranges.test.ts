@@ -5,6 +5,7 @@ import { Diagram } from '../../src/filter/diagram.ts'
 import { evaluate, resolvePolicy } from '../../src/filter/evaluate.ts'
 import { seccompLibrary } from '../../src/filter/library.ts'
 import { meaningOf } from '../../src/filter/meaning.ts'
+import { Simulator } from '../../src/filter/simulate.ts'
 import type { AllowedSyscall, Comparison, PolicyDocument } from '../../src/generated/policy.ts'
 import type { ArchitectureName } from '../../src/policy/document.ts'
 import { oneList } from '../../src/policy/export/one-list.ts'
@@ -14,7 +15,7 @@ import { policyOfImport } from '../../src/policy/import/policy.ts'
 import { lintPolicy } from '../../src/policy/lint.ts'
 import { alignedBlocks, plainRules } from '../../src/policy/ranges.ts'
 import { ofLowHalf, satisfies } from '../../src/policy/rules.ts'
-import { encodeUint64 } from '../../src/policy/uint64.ts'
+import { decodeUint64, encodeUint64 } from '../../src/policy/uint64.ts'
 import { WIDENINGS, type Widening, type WideningStep, widenPolicy } from '../../src/policy/widen.ts'
 import { randomRange } from '../lib/comparisons.ts'
 import { collect, NAMES, PROVENANCE } from '../lib/imports.ts'
@@ -296,6 +297,54 @@ test('what libseccomp would make wider, or never come to an end with, is exporte
   t.same(plainRules([[{ ...compare(0, 'masked==', 16n), mask: 15 }], [compare(1, '<', 1n)]], 'socket', 64), [
     [{ index: 1, op: '==', value: 0 }],
   ])
+})
+
+test('what is exported libseccomp translates rightly', async (t) => {
+  const random = new Random(5)
+  const library = seccompLibrary()
+  const big = 2n ** 32n
+  const value = () => BigInt(random.below(4)) * random.pick([1n, big]) + BigInt(random.below(3))
+  const comparison = (index: number): Comparison => ({
+    index: index as 0,
+    op: random.pick(['==', '!=', '<', '<=', '>', '>=']),
+    value: encodeUint64(value()),
+  })
+  const refuse = { kind: 'errno', errno: 1 } as const
+  let compared = 0
+  for (let round = 0; round < 150; round++) {
+    const rule = () =>
+      random
+        .shuffled([0, 1, 2])
+        .slice(0, random.pick([1, 1, 2]))
+        .map(comparison)
+    const rules = Array.from({ length: 1 + random.below(3) }, rule)
+    using filter = library.filter({ defaultAction: refuse, badArchAction: refuse, architectures: ['x86_64'] })
+    let program: Uint8Array
+    try {
+      const exported = plainRules(rules, 'ioctl', 64)
+      if (exported.length > 100) continue // libseccomp takes seconds
+      for (const plain of exported) {
+        const comparisons = plain.map(({ index, op, value, mask }) => ({
+          ...{ index, op: op as '==', value: decodeUint64(value) },
+          ...(mask === undefined ? {} : { mask: decodeUint64(mask) }),
+        }))
+        filter.addExact({ kind: 'allow' }, 'ioctl', comparisons)
+      }
+      program = filter.toBPF()
+    } catch {
+      continue // too many rules, or the same one twice
+    }
+    compared++
+    const simulator = new Simulator([program])
+    for (let call = 0; call < 40; call++) {
+      const args = [value(), value(), value(), 0n, 0n, 0n]
+      const allows = rules.some((one) => one.every((each) => satisfies(each, args[each.index] as bigint)))
+      const passes = simulator.run({ arch: 0xc000003e, number: 16, args }) === 0x7fff0000
+      if (passes !== allows)
+        return t.fail(`${passes ? 'wider' : 'narrower'} than the rules`, { rules, args: args.map(String) })
+    }
+  }
+  t.ok(compared > 40, `${compared} of 150`)
 })
 
 test('lint looks into ranges', async (t) => {
