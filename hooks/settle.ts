@@ -5,7 +5,6 @@
 import type { Settings } from '../src/decide/settings.ts'
 import { compileAhead } from '../src/enforce/filter.ts'
 import { foldPendingRuns } from '../src/learn/pending.ts'
-import type { ViolationAction } from '../src/oci/annotations.ts'
 import { Store } from '../src/policy/store.ts'
 
 /** Throws what reading and writing the store throws. */
@@ -13,5 +12,5 @@ export async function settle(policy: string, settings: Settings): Promise<void> 
   const store = new Store(settings.store, settings)
   await foldPendingRuns(store, policy)
   // Where it cannot be enforced, the enforce hook will say so.
-  await compileAhead(store, policy, settings.actions[0] as ViolationAction)
+  await compileAhead(store, policy, settings)
 }

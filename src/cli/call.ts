@@ -1,8 +1,8 @@
 /** A call as people type it: its name or number, and its arguments. */
 import { SandboxError } from '../errors.ts'
-import { ARCHITECTURES, auditArch, registerBits } from '../filter/architectures.ts'
+import { ARCHITECTURES, auditArch } from '../filter/architectures.ts'
 import type { SyscallData } from '../filter/simulate.ts'
-import type { ArchitectureName } from '../policy/document.ts'
+import { type ArchitectureName, registerBits } from '../policy/document.ts'
 import { nativeArchitecture } from '../policy/native.ts'
 import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Option } from './command.ts'

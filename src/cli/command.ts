@@ -4,7 +4,6 @@ import { loadSettings, type Settings } from '../decide/settings.ts'
 import { compileAhead } from '../enforce/filter.ts'
 import { oneLine, SandboxError } from '../errors.ts'
 import { print, printError } from '../host/output.ts'
-import type { ViolationAction } from '../oci/annotations.ts'
 import { Store } from '../policy/store.ts'
 
 export interface Option {
@@ -121,9 +120,9 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
 }
 
 /** Neither does the next start wait for it, nor is it the first to say that a policy cannot be enforced. */
-async function compileChanged(store: Store, { actions }: Settings): Promise<void> {
+async function compileChanged(store: Store, settings: Settings): Promise<void> {
   for (const policy of store.changed) {
-    const error = await compileAhead(store, policy, actions[0] as ViolationAction)
+    const error = await compileAhead(store, policy, settings)
     if (error !== undefined) printError(`oci-sandbox: ${policy} cannot be enforced as it is now: ${oneLine(error)}\n`)
   }
 }

@@ -132,8 +132,10 @@ function runtimeVersion(runtime: string, settings: Settings): Finding {
   try {
     path = findRuntime(runtime)
   } catch (error) {
-    const found = configured ? `oci-sandbox-runtime cannot become ${runtime}: ${oneLine(error)}` : 'is not installed'
-    return { check: runtime, state: 'warning', found: configured ? found : `${runtime} ${found}`, ...remedy }
+    const found = configured
+      ? `oci-sandbox-runtime cannot become ${runtime}: ${oneLine(error)}`
+      : `${runtime} is not installed`
+    return { check: runtime, state: 'warning', found, ...remedy }
   }
   const { stdout, status } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 })
   if (status === 0) return { check: runtime, state: 'ok', found: stdout.split('\n', 1)[0] ?? '' }

@@ -77,12 +77,11 @@ function startEditor(file: string): void {
 /** The edited policy, if it could be enforced. */
 function checked(text: string, name: string): PolicyDocument {
   const policy = decodePolicy(text, 'that was edited')
-  const names = SYSCALL_NAMES
   const problems =
     policy.name === name ? [] : [`/name: is ${JSON.stringify(policy.name)}; rename it with policy rename`]
   for (const [architecture, { syscalls }] of architecturesOf(policy)) {
     for (const { name: call } of syscalls) {
-      if (call !== undefined && names.numberOf(architecture, call) === undefined)
+      if (call !== undefined && SYSCALL_NAMES.numberOf(architecture, call) === undefined)
         problems.push(`/architectures/${architecture}/syscalls/${call}: ${call} is no syscall of ${architecture}`)
     }
   }

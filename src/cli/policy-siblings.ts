@@ -28,10 +28,9 @@ export const policySiblings: Command = {
     const policy = await loadPolicy(store, name)
     if (flag('add') || flag('remove')) {
       store.directory(name)
-      const names = SYSCALL_NAMES
       await store.update(name, (stored) => {
         if (stored === undefined) return undefined
-        return flag('add') ? withSiblings(stored, names) : withoutSiblings(stored)
+        return flag('add') ? withSiblings(stored, SYSCALL_NAMES) : withoutSiblings(stored)
       })
       return 0
     }

@@ -7,7 +7,6 @@ import { type LiveRun, liveRuns } from '../learn/live.ts'
 import { decodeNote } from '../learn/note.ts'
 import { NOTE } from '../learn/pending.ts'
 import { type Progress, progressOf, rateBetween } from '../learn/progress.ts'
-import type { ArchitectureName } from '../policy/document.ts'
 import type { Store } from '../policy/store.ts'
 import { SYSCALL_NAMES } from '../policy/syscall-names.ts'
 import type { Command } from './command.ts'
@@ -84,7 +83,7 @@ function row(store: Store, policy: string, { run, trace }: LiveRun, looks: Looks
   const known = knownCalls(store, policy)
   const fresh = trace.calls.filter(({ arch, nr }) => {
     const number = arch === 'x32' ? nr + 0x4000_0000 : nr // __X32_SYSCALL_BIT, asm/unistd.h
-    return !known.has(`${arch} ${SYSCALL_NAMES.nameOf(arch as ArchitectureName, number) ?? number}`)
+    return !known.has(`${arch} ${SYSCALL_NAMES.nameOf(arch, number) ?? number}`)
   })
   const seconds = Math.max(0, (Date.now() - Date.parse(trace.hello.started)) / 1000)
   const progress = progressOf(trace.hello)

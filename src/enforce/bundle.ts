@@ -1,6 +1,7 @@
 /** In the bundle: linux.seccomp, which the runtime loads itself. It works under it too, so its own calls are allowed as well. */
 import { type CachedFilter, FilterCache } from '../filter/cache.ts'
 import { lookUpFilter } from '../filter/lookup.ts'
+import type { ArchitectureName } from '../policy/document.ts'
 import { oneList } from '../policy/export/one-list.ts'
 import { type ExportOptions, exportOci, type Profile } from '../policy/export-oci.ts'
 import { intersectOci } from '../policy/intersect-oci.ts'
@@ -27,7 +28,7 @@ export async function bundleLimit(
   { policy, action, runtimeCalls }: { readonly policy: string } & ExportOptions,
 ): Promise<CachedFilter> {
   const { text, decode } = store.source(policy)
-  const has = (...call: Parameters<typeof SYSCALL_NAMES.numberOf>) => SYSCALL_NAMES.numberOf(...call) !== undefined
+  const has = (architecture: ArchitectureName, call: string) => SYSCALL_NAMES.numberOf(architecture, call) !== undefined
   // No policy has such a name: the cache keeps apart what has other calls added.
   const name = ['', policy, ...runtimeCalls].join('+')
   const source = { name, text, decode: () => withRuntimeCalls(decode(), runtimeCalls, has) }

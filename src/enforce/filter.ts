@@ -1,4 +1,5 @@
 /** The filter of a policy in the store. */
+import type { Settings } from '../decide/settings.ts'
 import { SandboxError } from '../errors.ts'
 import { type CachedFilter, FilterCache } from '../filter/cache.ts'
 import { lookUpFilter } from '../filter/lookup.ts'
@@ -20,16 +21,16 @@ export async function filterOf(
 }
 
 /**
- * Compiles a policy that has just been changed, so that the next start finds its filter in the cache. What is wrong with it, or undefined;
+ * Compiles a policy that has just been changed, for the host's default action, so that the next start finds its filter in the cache. What is wrong with it, or undefined;
  * a policy that allows nothing yet is not wrong. Throws what is no SandboxError.
  */
 export async function compileAhead(
   store: Store,
   policy: string,
-  action: ViolationAction,
+  { actions }: Settings,
 ): Promise<SandboxError | undefined> {
   try {
-    await filterOf(store, policy, action)
+    await filterOf(store, policy, actions[0] as ViolationAction)
     return undefined
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error

@@ -21,11 +21,3 @@ export function numberSpaceEnd(architecture: ArchitectureName): number {
 export function numberSpaceStart(architecture: ArchitectureName): number {
   return architecture === 'x32' ? X32_BIT : 0
 }
-
-/**
- * The bits of an argument that a filter sees: the kernel takes the low half of each register for calls of 32-bit ABIs, but x32 calls
- * are made in 64-bit mode, with whole registers (syscall_get_arguments of arch/x86/include/asm/syscall.h).
- */
-export function registerBits(architecture: ArchitectureName): 32 | 64 {
-  return architecture === 'x86' || architecture === 'arm' ? 32 : 64
-}

@@ -1,7 +1,7 @@
 /** What one meaning does otherwise than another, call by call. */
-import type { ArchitectureName } from '../policy/document.ts'
+import { type ArchitectureName, registerBits } from '../policy/document.ts'
 import { RET_ALLOW } from './actions.ts'
-import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart, registerBits } from './architectures.ts'
+import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart } from './architectures.ts'
 import { type Boxes, boxesOf } from './boxes.ts'
 import type { Diagram } from './diagram.ts'
 import { type Difference, differences, type Regions } from './regions.ts'

@@ -1,9 +1,10 @@
 /** What a policy says of every call there is, in the form that a filter's meaning has (regions.ts). The plain semantics is evaluate.ts. */
 import type { Comparison } from '../generated/policy.ts'
 import type { ViolationAction } from '../oci/annotations.ts'
+import { registerBits } from '../policy/document.ts'
 import { decodeUint64 } from '../policy/uint64.ts'
 import { ENOSYS, RET_ALLOW, RET_ERRNO, VIOLATION } from './actions.ts'
-import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart, registerBits } from './architectures.ts'
+import { ARCHITECTURES, auditArch, numberSpaceEnd, numberSpaceStart } from './architectures.ts'
 import { MAX_WORD } from './calls.ts'
 import { type Diagram, FALSE, TRUE } from './diagram.ts'
 import type { ResolvedArchitecture } from './evaluate.ts'

@@ -29,6 +29,14 @@ export const ARGUMENT_BITS: Readonly<Record<ArchitectureName, 32 | 64>> = {
   x86_64: 64,
 }
 
+/**
+ * The bits of an argument that a filter sees: the kernel takes the low half of each register for calls of 32-bit ABIs, but x32 calls
+ * are made in 64-bit mode, with whole registers (syscall_get_arguments of arch/x86/include/asm/syscall.h).
+ */
+export function registerBits(architecture: ArchitectureName): 32 | 64 {
+  return architecture === 'x86' || architecture === 'arm' ? 32 : 64
+}
+
 /** The architectures of a document, sorted by name. */
 export function architecturesOf(policy: PolicyDocument): [ArchitectureName, Architecture][] {
   const entries = Object.entries(policy.architectures) as [ArchitectureName, Architecture][]

@@ -1,6 +1,6 @@
 /** What two policies both allow. Pure. */
 import type { AllowedSyscall, Architecture, PolicyDocument } from '../generated/policy.ts'
-import { ARGUMENT_BITS, type ArchitectureName, architecturesOf, canonicalPolicy } from './document.ts'
+import { type ArchitectureName, architecturesOf, canonicalPolicy, registerBits } from './document.ts'
 import { intersectRules } from './intersect-rules.ts'
 import { syscallKey } from './syscalls.ts'
 import { widenPolicy } from './widen.ts'
@@ -39,7 +39,7 @@ function intersectLists(
       const both =
         rules === undefined
           ? other.rules
-          : intersectRules(rules, other.rules, registersOf(architecture), () =>
+          : intersectRules(rules, other.rules, registerBits(architecture), () =>
               notes.push(`${place}: a rule that cannot be said`),
             )
       if (both.length > 0) kept.push({ ...rest, rules: both })
@@ -47,11 +47,6 @@ function intersectLists(
     }
   }
   return { known: Math.min(a.known, b.known), syscalls: kept }
-}
-
-/** Rules of x32 compare whole registers, of which its programs use the low halves. */
-function registersOf(architecture: ArchitectureName): 32 | 64 {
-  return architecture === 'x32' ? 64 : ARGUMENT_BITS[architecture]
 }
 
 /** The call with its learned arguments as rules. */

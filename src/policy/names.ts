@@ -8,12 +8,9 @@ export interface SyscallTable {
 }
 
 /** The names and numbers of calls, for those parts of the house that must not know where they come from. */
-export interface SyscallNames {
+export interface SyscallNames extends SyscallTable {
   /** Undefined where the architecture has no such call. */
   numberOf(architecture: ArchitectureName, name: string): number | undefined
-  nameOf(architecture: ArchitectureName, number: number): string | undefined
-  /** The highest number that has a name. */
-  highest(architecture: ArchitectureName): number
   /** All names of an architecture. */
   all(architecture: ArchitectureName): Iterable<string>
   /** Whether any architecture, also one that policies do not have, knows the name. */

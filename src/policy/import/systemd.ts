@@ -64,22 +64,28 @@ export function readSystemd(
   if (!filter.allow) into.note('the filter allows by default: calls that have no name yet are refused here')
 }
 
-/** The settings of a unit; a line that ends in a backslash goes on in the next one. */
+/** The settings of a unit. */
 function* settings(text: string): Generator<{ key: string; value: string; number: number }> {
-  let whole = ''
+  for (const { line, number } of joinedLines(text)) {
+    const equals = line.indexOf('=')
+    if (equals > 0) yield { key: line.slice(0, equals).trim(), value: line.slice(equals + 1).trim(), number }
+  }
+}
+
+/** A line that ends in a backslash goes on in the next one that is no comment, if there is one. */
+function* joinedLines(text: string): Generator<{ line: string; number: number }> {
+  let begun = ''
   let last = 0
-  for (const { line, number } of [...lines(text), undefined].map((one) => one ?? { line: '', number: last })) {
+  for (const { line, number } of lines(text)) {
     last = number
     if (/^\s*[#;]/.test(line)) continue
-    if (line.endsWith('\\')) {
-      whole += `${line.slice(0, -1)} `
-      continue
+    if (line.endsWith('\\')) begun += `${line.slice(0, -1)} `
+    else {
+      yield { line: begun + line, number }
+      begun = ''
     }
-    const complete = whole + line
-    whole = ''
-    const equals = complete.indexOf('=')
-    if (equals > 0) yield { key: complete.slice(0, equals).trim(), value: complete.slice(equals + 1).trim(), number }
   }
+  if (begun !== '') yield { line: begun, number: last }
 }
 
 /** The first line decides whether the list allows or refuses; lines of the other kind take names out again. */
